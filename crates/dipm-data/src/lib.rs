@@ -1,0 +1,1 @@
+//! Structures, graphs, batches, dataset statistics and file formats.

@@ -1,0 +1,1 @@
+//! The engine: fields over spaces, derivatives, plan and execution.

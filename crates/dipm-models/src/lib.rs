@@ -1,0 +1,1 @@
+//! Interatomic potentials: layers, architectures, weight files.

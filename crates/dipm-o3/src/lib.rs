@@ -1,0 +1,1 @@
+//! Irreps, Clebsch-Gordan coefficients, harmonics, Wigner matrices and S2 grids.

@@ -1,0 +1,1 @@
+//! Losses, optimizer, schedule, checkpoints, metrics and the training loop.

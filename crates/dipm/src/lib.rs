@@ -1,0 +1,1 @@
+//! Train interatomic potentials: configuration, commands, the binary.

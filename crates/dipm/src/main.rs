@@ -1,0 +1,2 @@
+//! The `dipm` program.
+fn main() {}
