@@ -1,0 +1,87 @@
+//! The two floating-point types parameters are kept in.
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+/// `f32` or `f64`: the type of parameters, gradients, moments and their average.
+pub trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialEq
+    + PartialOrd
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// Name in a safetensors header.
+    const DTYPE: safetensors::Dtype;
+
+    /// Nearest value of this type.
+    fn from_f64(value: f64) -> Self;
+
+    /// Exact conversion.
+    fn to_f64(self) -> f64;
+
+    /// Square root, rounded to nearest.
+    fn sqrt(self) -> Self;
+
+    /// The larger of two numbers; `other` where `self` is NaN or not larger.
+    fn larger(self, other: Self) -> Self;
+
+    /// Appends the little-endian bytes of `values`.
+    fn write_bytes(values: &[Self], bytes: &mut Vec<u8>);
+
+    /// Reads little-endian `bytes`, whose length is a multiple of the size of this type.
+    fn read_bytes(bytes: &[u8]) -> Vec<Self>;
+}
+
+macro_rules! real {
+    ($type:ident, $dtype:ident) => {
+        impl Real for $type {
+            const DTYPE: safetensors::Dtype = safetensors::Dtype::$dtype;
+
+            fn from_f64(value: f64) -> Self {
+                value as $type
+            }
+
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+
+            fn sqrt(self) -> Self {
+                self.sqrt()
+            }
+
+            fn larger(self, other: Self) -> Self {
+                if self > other { self } else { other }
+            }
+
+            fn write_bytes(values: &[Self], bytes: &mut Vec<u8>) {
+                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            }
+
+            fn read_bytes(bytes: &[u8]) -> Vec<Self> {
+                const SIZE: usize = size_of::<$type>();
+                let chunks = bytes.chunks_exact(SIZE);
+                assert!(
+                    chunks.remainder().is_empty(),
+                    "{} bytes are no whole number of {SIZE}-byte values",
+                    bytes.len()
+                );
+                chunks
+                    .map(|chunk| $type::from_le_bytes(chunk.try_into().expect("chunks_exact")))
+                    .collect()
+            }
+        }
+    };
+}
+
+real!(f32, F32);
+real!(f64, F64);
