@@ -1,0 +1,100 @@
+//! A structure with its neighbour list.
+
+use crate::cell;
+use crate::error::DataError;
+use crate::neighbors::{images_in_reach, neighbor_list};
+use crate::structure::Structure;
+
+/// Positions further out than this are damaged files, not chemistry.
+const FARTHEST: f64 = 1e7;
+/// A cell this much smaller than the cutoff cannot be meant.
+const MOST_IMAGES: f64 = 1e6;
+
+/// A structure and its directed edges, sorted by receiver, then sender, then shift.
+///
+/// Edge vector: r\[receiver\] − r\[sender\] + shift · cell, from sender to receiver.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    /// The atoms.
+    pub structure: Structure,
+    /// [E]
+    pub senders: Vec<u32>,
+    /// [E]
+    pub receivers: Vec<u32>,
+    /// Integer multiples of the cell vectors, [E, 3].
+    pub shifts: Vec<[i32; 3]>,
+}
+
+impl Graph {
+    /// Checks the structure and builds its neighbour list with cutoff `r_max` (Å).
+    ///
+    /// # Errors
+    /// Those of [`Structure::validate`], and [`DataError::BadCell`] for a cell so small that a
+    /// cutoff sphere holds more than a million images of it.
+    pub fn new(
+        structure: Structure,
+        r_max: f64,
+        max_neighbors_per_atom: Option<usize>,
+    ) -> Result<Self, DataError> {
+        structure.validate()?;
+        let full = cell::complete(structure.cell.as_ref(), structure.pbc);
+        let full = full.expect("validate() accepts regular cells only");
+        if images_in_reach(&full, structure.pbc, r_max) > MOST_IMAGES {
+            return Err(
+                structure.bad_cell(format!("the cell is too small for a cutoff of {r_max} Å"))
+            );
+        }
+        if structure
+            .positions
+            .iter()
+            .flatten()
+            .any(|x| x.abs() > FARTHEST)
+        {
+            return Err(DataError::BrokenStructure {
+                origin: structure.origin.clone(),
+                reason: format!("an atom lies further than {FARTHEST:e} Å from the origin"),
+            });
+        }
+        let cell = structure.cell.as_ref();
+        let edges = neighbor_list(
+            &structure.positions,
+            cell,
+            structure.pbc,
+            r_max,
+            max_neighbors_per_atom,
+        );
+        Ok(Self {
+            structure,
+            senders: edges.senders,
+            receivers: edges.receivers,
+            shifts: edges.shifts,
+        })
+    }
+
+    /// Number of atoms.
+    pub fn num_atoms(&self) -> usize {
+        self.structure.num_atoms()
+    }
+
+    /// Number of directed edges.
+    pub fn num_edges(&self) -> usize {
+        self.senders.len()
+    }
+
+    /// r\[receiver\] − r\[sender\] + shift · cell of one edge, in Å.
+    pub fn edge_vector(&self, edge: usize) -> [f64; 3] {
+        let positions = &self.structure.positions;
+        let to = positions[self.receivers[edge] as usize];
+        let from = positions[self.senders[edge] as usize];
+        let offset = self.shift_offset(edge);
+        std::array::from_fn(|k| (to[k] - from[k]) + offset[k])
+    }
+
+    /// shift · cell of one edge, in Å.
+    pub fn shift_offset(&self, edge: usize) -> [f64; 3] {
+        match &self.structure.cell {
+            Some(cell) => cell::shift_vector(self.shifts[edge], cell),
+            None => [0.0; 3],
+        }
+    }
+}
