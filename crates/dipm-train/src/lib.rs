@@ -1,22 +1,32 @@
 //! Losses, optimizer, schedule, checkpoints, metrics and the training loop.
 //!
-//! Read in this order: [`config`] (what the user asked), [`optimizer`] (how the parameters move).
+//! Read in this order: [`config`] (what the user asked), [`loss`] (what is minimised), [`optimizer`]
+//! (how the parameters move), [`metrics`] and [`record`] (what is reported), [`checkpoint`] and
+//! [`checkpoints`] (what survives a kill).
 
+pub mod checkpoint;
+pub mod checkpoints;
 pub mod config;
 mod ema;
 mod error;
 pub mod loss;
+pub mod metric_files;
 pub mod metrics;
 pub mod optimizer;
 mod real;
+pub mod record;
 mod schedule;
 mod weight_decay;
 
+pub use checkpoint::{BestModel, Checkpoint, DataPosition, ParameterLayout, TrainingState};
+pub use checkpoints::{Checkpoints, Restored};
 pub use config::{CheckpointConfig, OptimizerConfig, TrainingLoopConfig};
 pub use error::TrainError;
 pub use loss::{Labels, LossConfig, LossKind, LossStage, LossTerms, LossWeights, Predictions};
+pub use metric_files::MetricFiles;
 pub use metrics::{ErrorSums, Errors, MetricSummary, Metrics};
 pub use optimizer::{Ema, MicroStep, Optimizer, OptimizerState};
 pub use real::Real;
+pub use record::{EpochThroughput, EvaluationRecord, MetricRecord, MetricSink, TrainingRecord};
 pub use schedule::Schedule;
 pub use weight_decay::decayed_parameters;

@@ -1,0 +1,317 @@
+//! Everything a run needs to go on bit for bit, as one directory of two files.
+//!
+//! `state.json` holds a [`TrainingState`]; `tensors.safetensors` holds, for each parameter NAME, `parameters.NAME`,
+//! `average.NAME` (zero-initialised, see [`Ema`]), `first_moment.NAME`, `second_moment.NAME`, `max_second_moment.NAME`,
+//! with accumulation `accumulated.NAME`, and `best.NAME` once a best model exists.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use crate::loss::LossTerms;
+use crate::record::IntervalSums;
+use crate::{Ema, OptimizerState, Real, TrainError};
+
+/// Version of the layout of a checkpoint; a reader refuses a later one.
+pub const FORMAT: u32 = 1;
+/// Name of the file with the [`TrainingState`]; a directory without it is no checkpoint.
+pub const STATE: &str = "state.json";
+/// Name of the file with the tensors.
+pub const TENSORS: &str = "tensors.safetensors";
+
+/// Where the run stands in the data: a checkpoint may lie between any two batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct DataPosition {
+    /// Epochs completed.
+    pub epoch: u64,
+    /// Batches of the next epoch already trained on.
+    pub batch: u64,
+}
+
+/// The best model so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BestModel {
+    /// Epochs completed when it was found.
+    pub epoch: u64,
+    /// Its validation errors; the loss under any weights follows from them.
+    pub loss_terms: LossTerms,
+}
+
+/// The numbers and texts of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingState {
+    /// See [`FORMAT`].
+    pub format: u32,
+    /// Version of the program that wrote it.
+    pub program_version: String,
+    /// Where the run stands.
+    pub position: DataPosition,
+    /// Stage of the loss weights of the position.
+    pub stage: usize,
+    /// Updates since the run began.
+    pub step: u64,
+    /// Batches since the optimizer's state began: the clock of the learning rate.
+    pub micro_steps: u64,
+    /// Updates since the optimizer's state began.
+    pub updates: u64,
+    /// Batches in the accumulated gradient.
+    pub num_accumulated: u32,
+    /// Weight of the past in the averaged parameters.
+    pub ema_decay: f64,
+    /// Batches in the averaged parameters.
+    pub ema_updates: u64,
+    /// Learning rate of the last batch.
+    pub learning_rate: f64,
+    /// The best model, whose parameters are the tensors `best.*`.
+    pub best: Option<BestModel>,
+    /// Training metrics not yet reported.
+    pub interval: IntervalSums,
+    /// Structures and atoms of the batches of the unfinished epoch.
+    pub epoch_sums: IntervalSums,
+    /// Seed of the order of the data.
+    pub seed: u64,
+    /// The resolved configuration, as text.
+    pub config: String,
+    /// Facts about the training data.
+    pub dataset_info: serde_json::Value,
+}
+
+/// A checkpoint in memory; all vectors are flat, in the order of a [`ParameterLayout`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint<T> {
+    /// Numbers and texts.
+    pub state: TrainingState,
+    /// Current parameters.
+    pub parameters: Vec<T>,
+    /// Moments and accumulated gradient.
+    pub optimizer: OptimizerState<T>,
+    /// Averaged parameters.
+    pub ema: Ema<T>,
+    /// Parameters of the best model.
+    pub best: Option<Vec<T>>,
+}
+
+/// Names and shapes of the parameters in the order of the flat buffer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ParameterLayout {
+    entries: Vec<(String, Vec<usize>)>,
+}
+
+impl ParameterLayout {
+    /// A layout in the order given.
+    pub fn new(entries: impl IntoIterator<Item = (String, Vec<usize>)>) -> Self {
+        ParameterLayout {
+            entries: entries.into_iter().collect(),
+        }
+    }
+
+    /// Length of the flat buffer.
+    pub fn len(&self) -> usize {
+        self.sizes().map(|(_, size)| size).sum()
+    }
+
+    /// Whether there are no parameters.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Name and number of values of each parameter.
+    pub fn sizes(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.entries
+            .iter()
+            .map(|(name, shape)| (name.as_str(), shape.iter().product()))
+    }
+
+    /// Name, shape and values of each parameter of a flat buffer.
+    pub fn split<'a, T>(
+        &'a self,
+        flat: &'a [T],
+    ) -> impl Iterator<Item = (&'a str, &'a [usize], &'a [T])> {
+        assert_eq!(flat.len(), self.len(), "values of another layout");
+        let mut rest = flat;
+        self.entries.iter().map(move |(name, shape)| {
+            let (values, tail) = rest.split_at(shape.iter().product());
+            rest = tail;
+            (name.as_str(), shape.as_slice(), values)
+        })
+    }
+}
+
+/// A tensor to be written.
+struct Tensor<'a, T> {
+    shape: &'a [usize],
+    values: &'a [T],
+}
+
+impl<T: Real> View for Tensor<'_, T> {
+    fn dtype(&self) -> Dtype {
+        T::DTYPE
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let mut bytes = Vec::with_capacity(self.data_len());
+        T::write_bytes(self.values, &mut bytes);
+        Cow::Owned(bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
+}
+
+impl<T: Real> Checkpoint<T> {
+    /// Names and flat buffers of all groups of tensors.
+    fn groups(&self) -> Vec<(&'static str, &[T])> {
+        let mut groups: Vec<(&'static str, &[T])> = vec![
+            ("parameters", &self.parameters),
+            ("average", &self.ema.average),
+            ("first_moment", &self.optimizer.first_moment),
+            ("second_moment", &self.optimizer.second_moment),
+            ("max_second_moment", &self.optimizer.max_second_moment),
+        ];
+        if !self.optimizer.accumulated.is_empty() {
+            groups.push(("accumulated", &self.optimizer.accumulated));
+        }
+        if let Some(best) = &self.best {
+            groups.push(("best", best));
+        }
+        groups
+    }
+
+    /// Writes both files into the existing `directory` and waits until they are on the disk.
+    pub(crate) fn write(
+        &self,
+        directory: &Path,
+        layout: &ParameterLayout,
+    ) -> Result<(), TrainError> {
+        let path = directory.join(TENSORS);
+        let groups = self.groups();
+        let tensors = groups.iter().flat_map(|(group, flat)| {
+            layout.split(flat).map(move |(name, shape, values)| {
+                (format!("{group}.{name}"), Tensor { shape, values })
+            })
+        });
+        let metadata = HashMap::from([("format".to_owned(), FORMAT.to_string())]);
+        safetensors::serialize_to_file(tensors, Some(metadata), &path)
+            .map_err(|error| TrainError::io("write", &path)(std::io::Error::other(error)))?;
+        sync(&path)?;
+        let path = directory.join(STATE);
+        let text = serde_json::to_string_pretty(&self.state).expect("state has string keys");
+        fs::write(&path, text).map_err(TrainError::io("write", &path))?;
+        sync(&path)?;
+        sync(directory)
+    }
+
+    /// Reads the checkpoint in `directory`.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`] for a file that cannot be read, [`TrainError::Checkpoint`] for one that is damaged, was written
+    /// by a later version, or belongs to a model with other parameters.
+    pub fn read(directory: &Path, layout: &ParameterLayout) -> Result<Self, TrainError> {
+        let state = read_state(directory)?;
+        let path = directory.join(TENSORS);
+        let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
+        let tensors = SafeTensors::deserialize(&bytes)
+            .map_err(|error| TrainError::checkpoint(&path, format!("it is damaged: {error}")))?;
+        let group = |group: &str| read_group(&path, &tensors, group, layout);
+        let optional = |name: &str, wanted: bool| wanted.then(|| group(name)).transpose();
+        let accumulates = tensors
+            .names()
+            .iter()
+            .any(|name| name.starts_with("accumulated."));
+        let checkpoint = Checkpoint {
+            parameters: group("parameters")?,
+            optimizer: OptimizerState {
+                micro_steps: state.micro_steps,
+                updates: state.updates,
+                num_accumulated: state.num_accumulated,
+                accumulated: optional("accumulated", accumulates)?.unwrap_or_default(),
+                first_moment: group("first_moment")?,
+                second_moment: group("second_moment")?,
+                max_second_moment: group("max_second_moment")?,
+            },
+            ema: Ema {
+                decay: state.ema_decay,
+                updates: state.ema_updates,
+                average: group("average")?,
+            },
+            best: optional("best", state.best.is_some())?,
+            state,
+        };
+        let expected = checkpoint.groups().len() * layout.sizes().count();
+        if tensors.len() != expected {
+            let problem = format!(
+                "it holds {} tensors where the model needs {expected}; it belongs to another model",
+                tensors.len()
+            );
+            return Err(TrainError::checkpoint(&path, problem));
+        }
+        Ok(checkpoint)
+    }
+}
+
+/// Reads the numbers and texts of the checkpoint in `directory`.
+///
+/// # Errors
+/// As [`Checkpoint::read`].
+pub fn read_state(directory: &Path) -> Result<TrainingState, TrainError> {
+    let path = directory.join(STATE);
+    let text = fs::read_to_string(&path).map_err(TrainError::io("read", &path))?;
+    let damaged = |error| TrainError::checkpoint(&path, format!("it is damaged: {error}"));
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
+    match value["format"].as_u64() {
+        Some(format) if format > u64::from(FORMAT) => {
+            let problem = format!("format {format} is newer than this program's {FORMAT}; update");
+            Err(TrainError::checkpoint(&path, problem))
+        }
+        _ => serde_json::from_value(value).map_err(damaged),
+    }
+}
+
+/// Reads the tensors `group.NAME` into one flat buffer.
+fn read_group<T: Real>(
+    path: &Path,
+    tensors: &SafeTensors,
+    group: &str,
+    layout: &ParameterLayout,
+) -> Result<Vec<T>, TrainError> {
+    let mut flat = Vec::with_capacity(layout.len());
+    for (name, shape) in &layout.entries {
+        let name = format!("{group}.{name}");
+        let refuse = |problem| Err(TrainError::checkpoint(path, problem));
+        let Ok(view) = tensors.tensor(&name) else {
+            return refuse(format!(
+                "tensor `{name}` is missing; it belongs to another model"
+            ));
+        };
+        if view.shape() != shape.as_slice() {
+            let found = view.shape();
+            return refuse(format!(
+                "tensor `{name}` is {found:?} where the model has {shape:?}"
+            ));
+        }
+        if view.dtype() != T::DTYPE {
+            let (found, expected) = (view.dtype(), T::DTYPE);
+            return refuse(format!(
+                "tensor `{name}` is {found:?} where the model has {expected:?}"
+            ));
+        }
+        flat.extend(T::read_bytes(view.data()));
+    }
+    Ok(flat)
+}
+
+/// Waits until a file or the entries of a directory are on the disk.
+pub(crate) fn sync(path: &Path) -> Result<(), TrainError> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(TrainError::io("write", path))
+}
