@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use dipm_data::{DataError, Origin};
+
 /// Everything a user can cause while training.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -45,6 +47,42 @@ pub enum TrainError {
         /// Newest epoch there.
         last: u64,
     },
+    /// The data could not be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The training set gave no batch in a whole epoch.
+    #[error("the training set gave no batch in epoch {epoch}")]
+    NoTrainingData {
+        /// From 1.
+        epoch: u64,
+    },
+    /// A loss or gradient that is infinite or not a number; the parameters were not changed by it.
+    #[error(
+        "the {quantity} is {value} in epoch {epoch}, batch {batch} (from 0), with {}{}; {}; lower the learning rates or \
+         `grad_norm`, or look at these structures",
+        if *.suspected { "the prediction not finite for " } else { "the structures " },
+        list(.structures),
+        match .checkpoint {
+            Some(path) => format!("the last good state is {}", path.display()),
+            None => "there is no checkpoint yet".to_owned(),
+        }
+    )]
+    NonFinite {
+        /// `loss` or `gradient`.
+        quantity: &'static str,
+        /// NaN or infinite.
+        value: f64,
+        /// Epoch of the batch, from 1.
+        epoch: u64,
+        /// Number of the batch in its epoch, from 0.
+        batch: u64,
+        /// Whether the predictions of exactly these structures are not finite; otherwise they are the whole batch.
+        suspected: bool,
+        /// The structures.
+        structures: Vec<Origin>,
+        /// The newest checkpoint.
+        checkpoint: Option<PathBuf>,
+    },
 }
 
 impl TrainError {
@@ -66,4 +104,10 @@ impl TrainError {
             problem: problem.into(),
         }
     }
+}
+
+/// `a.xyz, structure 3; a.xyz, structure 4; …`
+fn list(structures: &[Origin]) -> String {
+    let named: Vec<String> = structures.iter().map(Origin::to_string).collect();
+    named.join("; ")
 }

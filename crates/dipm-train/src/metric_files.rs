@@ -62,7 +62,7 @@ impl MetricFiles {
         }
         let mut rows = format!("record,epoch,step,{}\n", COLUMNS.join(","));
         rows.extend(kept.iter().filter_map(csv_row));
-        let open = |name: &str, content: &str| {
+        let open = |name: &str, content: &str| -> Result<_, TrainError> {
             let path = directory.join(name);
             let temporary = directory.join(format!(".{name}.tmp"));
             fs::write(&temporary, content).map_err(TrainError::io("write", &temporary))?;

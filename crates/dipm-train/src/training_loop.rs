@@ -1,0 +1,383 @@
+//! The loop: epochs of batches, evaluation after each, the best model, the test.
+
+use std::time::Instant;
+
+use dipm_data::{Batch, Origin};
+
+use crate::checkpoint::{BestModel, DataPosition};
+use crate::loss::LossWeights;
+use crate::metrics::Metrics;
+use crate::observer::{Pass, Progress};
+use crate::optimizer::norm;
+use crate::record::{BatchReport, EpochThroughput, EvaluationRecord, IntervalSums, MetricRecord};
+use crate::{Batches, Objective, Observer, Real, TrainError, Trainer};
+
+/// The data sets of a run.
+#[derive(Clone, Copy)]
+pub struct TrainingData<'a> {
+    /// Trained on.
+    pub train: &'a dyn Batches,
+    /// Judges the model after each epoch. Without it no epoch is better than another, and the model after the last
+    /// epoch is the result.
+    pub validation: Option<&'a dyn Batches>,
+    /// Evaluated once, with the resulting model.
+    pub test: Option<&'a dyn Batches>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome<T> {
+    /// After all epochs.
+    Finished(Box<TrainedModel<T>>),
+    /// Because the observer asked for it, with a checkpoint at this position if there is a directory for it.
+    Stopped(DataPosition),
+}
+
+/// The result of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainedModel<T> {
+    /// Parameters of the best model, flat; without a validation set those that would have been evaluated last.
+    pub parameters: Vec<T>,
+    /// Epoch and validation errors of the best model.
+    pub best: Option<BestModel>,
+    /// Errors on the test set.
+    pub test: Option<EvaluationRecord>,
+}
+
+/// One pass of an evaluation.
+struct Evaluation<'a> {
+    data: &'a dyn Batches,
+    pass: Pass,
+    averaged: bool,
+}
+
+impl<T: Real, O: Objective<T>> Trainer<T, O> {
+    /// Trains up to `num_epochs`.
+    ///
+    /// The best model is the one with the least validation loss, strictly. The loss of the best model is taken with the
+    /// weights of the current epoch, from its terms, so that a new stage of weights compares like with like; dipm
+    /// 0.0.8 compared losses of different weights. The model stored is the model judged: averaged parameters with
+    /// `use_ema_params_for_eval`, else the current ones.
+    ///
+    /// # Errors
+    /// [`TrainError::NonFinite`] stops the run before the parameters are touched; the newest checkpoint stays. Errors of
+    /// the data, of the objective, of writing checkpoints or metrics.
+    pub fn run(
+        &mut self,
+        data: TrainingData,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome<T>, TrainError> {
+        if self.is_resumed() {
+            let record = MetricRecord::Restored {
+                epoch: self.position.epoch,
+                step: self.step,
+            };
+            self.report(&record, observer)?;
+        } else if self.config.training.run_eval_at_start
+            && let Some(validation) = data.validation
+        {
+            self.validate(validation, None, observer)?;
+        }
+        while self.position.epoch < self.config.training.num_epochs {
+            let start = Instant::now();
+            if let Some(position) = self.train_epoch(data.train, observer)? {
+                return Ok(Outcome::Stopped(position));
+            }
+            let sums = std::mem::take(&mut self.epoch_sums);
+            if let Some(validation) = data.validation {
+                self.validate(validation, Some((sums, start)), observer)?;
+            }
+            self.save_checkpoint(observer)?;
+        }
+        let parameters = match &self.best_parameters {
+            Some(best) => best.clone(),
+            None => self.judged_parameters().0,
+        };
+        let test = match data.test {
+            Some(test) => self.test(test, &parameters, observer)?,
+            None => None,
+        };
+        Ok(Outcome::Finished(Box::new(TrainedModel {
+            parameters,
+            best: self.best,
+            test,
+        })))
+    }
+
+    /// The rest of one epoch; the position if the observer stopped it.
+    fn train_epoch(
+        &mut self,
+        data: &dyn Batches,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<DataPosition>, TrainError> {
+        let epoch = self.position.epoch + 1;
+        let weights = self.config.loss.weights(epoch);
+        if self.position.batch == 0 {
+            self.report(
+                &MetricRecord::EpochStart {
+                    epoch,
+                    step: self.step,
+                },
+                observer,
+            )?;
+        }
+        let mut progress = self.progress(Pass::Training, data);
+        observer.pass_started(&progress);
+        let mut stream = data.epoch(self.position.epoch, self.position.batch);
+        loop {
+            let (start, waited) = (Instant::now(), stream.seconds_waited());
+            let Some(batch) = stream.next() else { break };
+            let mut report = self.train_batch(&batch?, &weights)?;
+            report.seconds = start.elapsed().as_secs_f64();
+            report.seconds_waited = stream.seconds_waited() - waited;
+            self.position.batch += 1;
+            self.step += u64::from(report.updated);
+            self.interval.add(&report);
+            self.epoch_sums.add(&report);
+            let due = self
+                .config
+                .training
+                .log_interval
+                .is_some_and(|n| self.step.is_multiple_of(n));
+            if due && report.updated {
+                self.report_interval(epoch, weights, observer)?;
+            }
+            progress.batches = self.position.batch;
+            progress.structures += report.structures;
+            progress.loss = Some(report.loss);
+            observer.batch_done(&progress);
+            if observer.stop_requested() {
+                self.save_checkpoint(observer)?;
+                return Ok(Some(self.position));
+            }
+        }
+        if self.position.batch == 0 {
+            return Err(TrainError::NoTrainingData { epoch });
+        }
+        observer.pass_done(&progress);
+        self.report_interval(epoch, weights, observer)?;
+        self.position = DataPosition { epoch, batch: 0 };
+        Ok(None)
+    }
+
+    /// Gradient, update, average.
+    fn train_batch(
+        &mut self,
+        batch: &Batch,
+        weights: &LossWeights,
+    ) -> Result<BatchReport, TrainError> {
+        let loss_terms =
+            self.objective
+                .gradient(&self.parameters, batch, weights, &mut self.gradient)?;
+        let loss = loss_terms.weighted(weights);
+        let gradient_norm = norm(&self.gradient);
+        for (quantity, value) in [("loss", loss), ("gradient", gradient_norm)] {
+            if !value.is_finite() {
+                return Err(self.non_finite(quantity, value, batch));
+            }
+        }
+        let step = self
+            .optimizer
+            .step(&mut self.parameters, &self.gradient, &mut self.ema);
+        self.learning_rate = step.learning_rate;
+        Ok(BatchReport {
+            loss,
+            loss_terms,
+            structures: batch.num_structures() as u64,
+            atoms: batch.total_atoms() as u64,
+            gradient_norm,
+            updated: step.updated,
+            seconds: 0.0,
+            seconds_waited: 0.0,
+        })
+    }
+
+    /// The error that names the structures of a batch, those with predictions that are not finite if there are any.
+    fn non_finite(&mut self, quantity: &'static str, value: f64, batch: &Batch) -> TrainError {
+        let predicted = self.objective.predict(&self.parameters, batch);
+        let suspects = predicted.map_or_else(
+            |_| Vec::new(),
+            |(_, predictions)| {
+                suspects(batch, |g, atoms| {
+                    predictions.energies[g].is_finite()
+                        && predictions.forces[atoms]
+                            .as_flattened()
+                            .iter()
+                            .all(|x| x.is_finite())
+                })
+            },
+        );
+        TrainError::NonFinite {
+            quantity,
+            value,
+            epoch: self.position.epoch + 1,
+            batch: self.position.batch,
+            suspected: !suspects.is_empty(),
+            structures: if suspects.is_empty() {
+                batch.origins.clone()
+            } else {
+                suspects
+            },
+            checkpoint: self.last_checkpoint.clone(),
+        }
+    }
+
+    /// Reports the mean over the batches since the last report, if there were any.
+    fn report_interval(
+        &mut self,
+        epoch: u64,
+        weights: LossWeights,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let sums = std::mem::take(&mut self.interval);
+        match sums.record(epoch, self.step, weights, self.learning_rate) {
+            Some(record) => self.report(&MetricRecord::Training(record), observer),
+            None => Ok(()),
+        }
+    }
+
+    /// The parameters that are judged now, and whether they are averaged ones.
+    fn judged_parameters(&self) -> (Vec<T>, bool) {
+        let wanted = self.config.training.use_ema_params_for_eval;
+        match self.ema.debiased() {
+            Some(averaged) if wanted => (averaged, true),
+            _ => (self.parameters.clone(), false),
+        }
+    }
+
+    /// Evaluates on the validation set and keeps the best model.
+    fn validate(
+        &mut self,
+        data: &dyn Batches,
+        training: Option<(IntervalSums, Instant)>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let (parameters, averaged) = self.judged_parameters();
+        let evaluation = Evaluation {
+            data,
+            pass: Pass::Validation,
+            averaged,
+        };
+        let Some(mut record) = self.evaluate(&evaluation, &parameters, observer)? else {
+            tracing::warn!("the validation set is empty: no best model is selected");
+            return Ok(());
+        };
+        record.training = training.map(|(sums, start)| EpochThroughput {
+            steps: sums.steps,
+            runtime_in_minutes: start.elapsed().as_secs_f64() / 60.0,
+            nodes_per_second: sums.atoms as f64 / sums.seconds.max(f64::MIN_POSITIVE),
+            graphs_per_second: sums.structures as f64 / sums.seconds.max(f64::MIN_POSITIVE),
+        });
+        let (epoch, loss, weights) = (record.epoch, record.loss, record.weights);
+        let loss_terms = record.errors.loss_terms;
+        self.report(&MetricRecord::Validation(record), observer)?;
+        let best_loss = self
+            .best
+            .map_or(f64::INFINITY, |best| best.loss_terms.weighted(&weights));
+        if loss < best_loss {
+            self.best = Some(BestModel { epoch, loss_terms });
+            self.best_parameters = Some(parameters);
+        }
+        match self.best {
+            None => Ok(()),
+            Some(best) => {
+                let (best_epoch, best_loss) = (best.epoch, loss.min(best_loss));
+                let step = self.step;
+                self.report(
+                    &MetricRecord::BestModel {
+                        epoch,
+                        step,
+                        best_epoch,
+                        best_loss,
+                    },
+                    observer,
+                )
+            }
+        }
+    }
+
+    fn test(
+        &mut self,
+        data: &dyn Batches,
+        parameters: &[T],
+        observer: &mut dyn Observer,
+    ) -> Result<Option<EvaluationRecord>, TrainError> {
+        let averaged = self.config.training.use_ema_params_for_eval
+            && self.best.is_none_or(|best| best.epoch > 0);
+        let evaluation = Evaluation {
+            data,
+            pass: Pass::Test,
+            averaged,
+        };
+        let record = self.evaluate(&evaluation, parameters, observer)?;
+        match &record {
+            Some(record) => self.report(&MetricRecord::Test(record.clone()), observer)?,
+            None => tracing::warn!("the test set is empty"),
+        }
+        Ok(record)
+    }
+
+    /// One pass over a data set with the weights of the epoch; `None` if it is empty.
+    fn evaluate(
+        &mut self,
+        evaluation: &Evaluation,
+        parameters: &[T],
+        observer: &mut dyn Observer,
+    ) -> Result<Option<EvaluationRecord>, TrainError> {
+        let start = Instant::now();
+        let mut progress = self.progress(evaluation.pass, evaluation.data);
+        observer.pass_started(&progress);
+        let mut metrics = Metrics::new();
+        for batch in evaluation.data.epoch(0, 0) {
+            let batch = batch?;
+            let (labels, predictions) = self.objective.predict(parameters, &batch)?;
+            metrics.add(self.config.loss.kind, &labels, &predictions);
+            warn_of_non_finite(&batch, &predictions.energies, evaluation.pass);
+            progress.batches += 1;
+            progress.structures += batch.num_structures() as u64;
+            observer.batch_done(&progress);
+        }
+        observer.pass_done(&progress);
+        let weights = self.config.loss.weights(self.position.epoch);
+        Ok(EvaluationRecord::new(
+            &metrics,
+            weights,
+            (self.position.epoch, self.step),
+            evaluation.averaged,
+            start.elapsed().as_secs_f64(),
+        ))
+    }
+
+    fn progress(&self, pass: Pass, data: &dyn Batches) -> Progress {
+        let training = pass == Pass::Training;
+        Progress {
+            pass,
+            epoch: self.position.epoch + u64::from(training),
+            num_epochs: self.config.training.num_epochs,
+            batches: if training { self.position.batch } else { 0 },
+            num_batches: data.num_batches(),
+            structures: 0,
+            loss: None,
+        }
+    }
+}
+
+/// Structures of a batch that fail a test of their number and atoms.
+fn suspects(batch: &Batch, fine: impl Fn(usize, std::ops::Range<usize>) -> bool) -> Vec<Origin> {
+    let mut first = 0;
+    let mut found = Vec::new();
+    for (g, &num_atoms) in batch.num_atoms.iter().enumerate() {
+        let atoms = first..first + num_atoms as usize;
+        first = atoms.end;
+        if !fine(g, atoms) {
+            found.push(batch.origins[g].clone());
+        }
+    }
+    found
+}
+
+fn warn_of_non_finite(batch: &Batch, energies: &[f64], pass: Pass) {
+    for origin in suspects(batch, |g, _| energies[g].is_finite()) {
+        tracing::warn!("{pass:?}: the predicted energy of {origin} is not finite");
+    }
+}
