@@ -1,32 +1,58 @@
 //! Structures, graphs, batches, dataset statistics and file formats.
 //!
 //! Files hold [`Structure`]s; a structure with its neighbour list is a [`Graph`]; several graphs
-//! concatenated are a [`Batch`], which is what a model computes on.
+//! concatenated are a [`Batch`], which is what a model computes on. [`prepare`] opens the files of
+//! a training run, reads all of them once (statistics, pre-flight report, checks) and returns one
+//! [`Dataset`] a role; a [`Loader`] then streams batches of it on background threads.
 //!
 //! Units: Å, eV, eV/Å, eV/Å³ (tension > 0). Cell vectors are rows.
 
+mod atomic_energies;
 mod batch;
+mod batching;
 mod cell;
+mod dataset;
 mod dataset_info;
 mod elements;
 mod error;
 mod graph;
 mod hdf5_read;
+mod hdf5_write;
 mod labels;
+mod loader;
 mod neighbors;
+mod order;
+mod paths;
+mod prepare;
+mod report;
+mod scan;
 mod species;
+mod splits;
+mod statistics;
 mod structure;
 mod structure_file;
 mod xyz_header;
 mod xyz_read;
+mod xyz_write;
 
 pub use batch::Batch;
+pub use batching::BatchLimits;
+pub use dataset::Dataset;
 pub use dataset_info::{AtomicEnergies, DatasetInfo};
 pub use elements::{atomic_number, element_symbol};
 pub use error::DataError;
 pub use graph::Graph;
+pub use hdf5_write::{Hdf5WriteOptions, write_hdf5};
 pub use labels::{LabelKeys, LabelReport, LabelSources};
+pub use loader::{BatchStream, Loader, LoaderOptions};
 pub use neighbors::{NeighborList, neighbor_list};
+pub use order::epoch_order;
+pub use paths::{DatasetPaths, expand_paths};
+pub use prepare::{DatasetOptions, Prepared, prepare};
+pub use report::{DatasetReport, Duplicate, FileReport, Range};
+pub use scan::RequiredLabels;
 pub use species::SpeciesTable;
+pub use splits::{Amount, Role, Splits};
 pub use structure::{Origin, Structure};
 pub use structure_file::StructureFile;
+pub use xyz_write::XyzWriter;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dipm_data::{LabelKeys, StructureFile};
 
-pub fn shared(name: &str) -> Option<PathBuf> {
+fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared")
         .join(name);
@@ -30,7 +30,6 @@ fn hdf5_files_of_the_mace_layout_are_read() {
         structure.validate().unwrap();
         assert_eq!(sources.energy.as_deref(), Some("energy"));
         assert!(structure.energy.is_some() && structure.forces.is_some());
-        println!("{structure:?} {sources:?}");
     }
 }
 
