@@ -64,21 +64,3 @@ impl<'a, T> Bindings<'a, T> {
         self.inputs.get(name).copied()
     }
 }
-
-impl<'a, T: crate::Scalar> Bindings<'a, T> {
-    pub(crate) fn to_f64(&self) -> (Bindings<'a, f64>, HashMap<&'a str, Vec<f64>>) {
-        let inputs = self
-            .inputs
-            .iter()
-            .map(|(k, v)| (*k, v.iter().map(|x| x.to_f64()).collect()))
-            .collect();
-        (
-            Bindings {
-                rows: self.rows.clone(),
-                maps: self.maps.clone(),
-                inputs: HashMap::new(),
-            },
-            inputs,
-        )
-    }
-}

@@ -58,13 +58,12 @@ pub fn grad<'g>(scalar: Field<'g>, wrt: &[Field<'g>]) -> Vec<Field<'g>> {
         .collect()
 }
 
+/// Receives an operand and a closure that builds its contribution.
+type Add<'a, 'g> = &'a mut dyn FnMut(NodeId, &dyn Fn(Field<'g>) -> Field<'g>);
+
 /// Hands every operand of `y` its contribution to the operand's cotangent, as a closure, so that
 /// nothing is built for operands that no derivative is asked of.
-fn propagate<'g>(
-    y: Field<'g>,
-    u: Field<'g>,
-    add: &mut dyn FnMut(NodeId, &dyn Fn(Field<'g>) -> Field<'g>),
-) {
+fn propagate<'g>(y: Field<'g>, u: Field<'g>, add: Add<'_, 'g>) {
     let graph = y.graph;
     let at = |id: NodeId| graph.at(id);
     match y.op() {

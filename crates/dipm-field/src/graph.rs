@@ -167,7 +167,7 @@ pub struct InputSpec {
 }
 
 /// A graph of fields. Building simplifies: equal nodes are shared, zeros and ones folded.
-#[derive(Default, Clone)]
+#[derive(Default)]
 pub struct Graph {
     pub(crate) nodes: RefCell<Vec<Node>>,
     known: RefCell<HashMap<(Op, Space, Shape), NodeId>>,

@@ -34,7 +34,7 @@ pub mod reference;
 mod space;
 
 pub use bindings::Bindings;
-pub use cpu::{Executor, Scalar};
+pub use cpu::{Executor, GroupProfile, InstructionSet, Number, Scalar};
 pub use diff::grad;
 pub use error::FieldError;
 pub use field::Field;

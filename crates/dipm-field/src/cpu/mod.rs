@@ -1,0 +1,449 @@
+//! Execution of a plan on the CPU: threads over tiles, kernels by instruction set.
+//!
+//! Rows are cut into tiles and tiles into chunks by the plan and the row counts alone, every chunk
+//! has accumulators of its own, and these are added in a fixed order. So the number of threads
+//! changes nothing in the results.
+
+mod arena;
+mod bind;
+mod contract;
+mod instruction;
+mod lanes;
+mod pointwise;
+mod product;
+mod profile;
+mod rows;
+mod tile;
+mod view;
+
+use crate::plan::lower::Source;
+use crate::plan::place::Place;
+use crate::{Bindings, FieldError, Plan, Space};
+use arena::{Arena, Ranges};
+use instruction::{Instruction, Work, instructions};
+pub use lanes::Number;
+pub use profile::GroupProfile;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+pub use tile::{InstructionSet, Scalar};
+use tile::{Run, Tile, Workspace};
+
+/// Scratch memory of a tile, in bytes: about what stays in a core's own cache.
+const TILE_BYTES: usize = 512 << 10;
+/// Most rows of a tile.
+const MAX_TILE_ROWS: usize = 128;
+/// Most partial sums of one quantity over all rows.
+const MAX_CHUNKS: usize = 16;
+/// Fewest rows that are worth a partial sum of their own.
+const MIN_CHUNK_ROWS: usize = 64;
+
+/// A group ready to run.
+struct Stage {
+    domain: Space,
+    instructions: Vec<Instruction>,
+    scratch_width: usize,
+    /// Values added up over all rows.
+    accumulators: usize,
+    /// (accumulator offset, value, width) of each total.
+    totals: Vec<(usize, usize, usize)>,
+    sums_by_receiver: bool,
+    /// Values that are first written here, and values that nothing reads after.
+    allocate: Vec<usize>,
+    release: Vec<usize>,
+    nanoseconds: u64,
+}
+
+/// A range of rows: for edges also the receivers they belong to.
+#[derive(Clone, Copy, Debug)]
+struct TileRange {
+    first: usize,
+    rows: usize,
+    receivers: (usize, usize),
+}
+
+/// Runs a plan on the CPU with numbers of type `T`, using the threads of the current rayon pool.
+pub struct Executor<T> {
+    plan: Plan,
+    stages: Vec<Stage>,
+    run: Run<T>,
+    set: InstructionSet,
+    constants: Vec<Vec<T>>,
+    arena: Arena<T>,
+    /// Offset of each stored value in the arena.
+    offsets: Vec<usize>,
+    /// Rows of each space that `offsets` was made for.
+    rows: Vec<(Space, usize)>,
+    accumulator_offsets: Vec<usize>,
+    workspaces: Vec<Workspace<T>>,
+    kernel_scratch: usize,
+    time_steps: bool,
+    runs: u64,
+}
+
+impl<T: Scalar> Executor<T> {
+    /// An executor for `plan`, with the best instruction set of this machine.
+    pub fn new(plan: Plan) -> Self {
+        Self::with_instruction_set(plan, InstructionSet::detect())
+    }
+
+    /// An executor for `plan` with a given instruction set, which the machine must have.
+    pub fn with_instruction_set(plan: Plan, set: InstructionSet) -> Self {
+        let program = &plan.program;
+        let mut last_group = vec![0; program.values.len()];
+        for (index, step) in program.steps.iter().enumerate() {
+            let group = plan.placement.group_of[index];
+            for value in step.operands.iter().map(|x| x.value).chain([step.output]) {
+                last_group[value] = last_group[value].max(group);
+            }
+        }
+        for (_, value) in &program.outputs {
+            last_group[*value] = usize::MAX;
+        }
+        let mut kernel_scratch = 0;
+        let mut stages = vec![];
+        for (number, group) in plan.placement.groups.iter().enumerate() {
+            let mut accumulators = 0;
+            let instructions = instructions(&plan, number, &mut accumulators);
+            let mut totals = vec![];
+            for instruction in &instructions {
+                match &instruction.work {
+                    Work::ContractAll(_, at) | Work::SumAll(at) => {
+                        totals.push((*at, instruction.output, instruction.width));
+                    }
+                    Work::Product(product) => {
+                        kernel_scratch = kernel_scratch.max(product.scratch());
+                    }
+                    _ => {}
+                }
+            }
+            let allocate = instructions
+                .iter()
+                .filter(|instruction| instruction.output_place == Place::Stored)
+                .map(|instruction| instruction.output)
+                .collect();
+            let release = (0..program.values.len())
+                .filter(|&value| {
+                    last_group[value] == number && plan.placement.places[value] == Place::Stored
+                })
+                .collect();
+            stages.push(Stage {
+                domain: group.domain,
+                sums_by_receiver: instructions
+                    .iter()
+                    .any(|instruction| matches!(instruction.work, Work::SumReceiver)),
+                instructions,
+                scratch_width: group.scratch_width,
+                accumulators,
+                totals,
+                allocate,
+                release,
+                nanoseconds: 0,
+            });
+        }
+        let constants = program
+            .values
+            .iter()
+            .map(|value| match value.source {
+                Source::Constant(index) => program.constants[index]
+                    .iter()
+                    .map(|&x| T::from_f64(x))
+                    .collect(),
+                Source::Literal(bits) => vec![T::from_f64(f64::from_bits(bits))],
+                _ => vec![],
+            })
+            .collect();
+        Self {
+            offsets: vec![0; program.values.len()],
+            accumulator_offsets: vec![0; stages.len()],
+            plan,
+            stages,
+            run: T::table(set),
+            set,
+            constants,
+            arena: Arena::new(),
+            rows: vec![],
+            workspaces: vec![],
+            kernel_scratch,
+            time_steps: false,
+            runs: 0,
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The instruction set in use.
+    pub fn instruction_set(&self) -> InstructionSet {
+        self.set
+    }
+
+    /// Computes the outputs for the bound data.
+    ///
+    /// # Errors
+    /// When data that the plan reads are missing or do not fit together.
+    pub fn run(&mut self, bindings: &Bindings<'_, T>) -> Result<(), FieldError> {
+        let bound = bind::bind(&self.plan.program, bindings)?;
+        if self.rows != bound.rows {
+            self.assign_memory(&bound);
+            self.rows.clone_from(&bound.rows);
+        }
+        let threads = rayon::current_num_threads();
+        while self.workspaces.len() < threads {
+            self.workspaces.push(Workspace {
+                scratch: Arena::new(),
+                kernel: Arena::new(),
+                offsets: [vec![], vec![]],
+                order: vec![],
+                nanoseconds: vec![0; self.plan.program.steps.len()],
+            });
+        }
+        let arena = self.arena.pointer();
+        let values = &self.plan.program.values;
+        let bases: Vec<*mut T> = values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| match value.source {
+                Source::Input(input) => bound.inputs[input].cast_mut(),
+                Source::Constant(_) | Source::Literal(_) => {
+                    self.constants[index].as_ptr().cast_mut()
+                }
+                // SAFETY: offsets of stored values lie inside the arena.
+                Source::Step(_) => unsafe { arena.add(self.offsets[index]) },
+            })
+            .collect();
+        for number in 0..self.stages.len() {
+            let start = Instant::now();
+            // SAFETY: `bases` points to the bound inputs, the constants and the arena, which was
+            // sized for these row counts; the plan was verified when it was made.
+            unsafe { self.run_stage(number, &bound, &bases, threads) };
+            self.stages[number].nanoseconds += start.elapsed().as_nanos() as u64;
+        }
+        self.runs += 1;
+        Ok(())
+    }
+
+    /// Values of an output of the last run: `[rows, shape…]`.
+    ///
+    /// # Panics
+    /// When the plan has no output of that name, or nothing was run yet.
+    pub fn output(&self, name: &str) -> &[T] {
+        let program = &self.plan.program;
+        let value = program
+            .outputs
+            .iter()
+            .find(|output| output.0 == name)
+            .unwrap_or_else(|| panic!("the plan has no output `{name}`"))
+            .1;
+        let rows = rows_of(&self.rows, program.values[value].space);
+        self.arena
+            .slice(self.offsets[value], rows * program.values[value].width)
+    }
+
+    /// Bytes held by the executor: stored values and the scratch of all threads.
+    pub fn memory_bytes(&self) -> usize {
+        let scratch = |w: &Workspace<T>| w.scratch.bytes() + w.kernel.bytes();
+        self.arena.bytes() + self.workspaces.iter().map(scratch).sum::<usize>()
+    }
+
+    /// Gives every stored value its place in the arena for new row counts.
+    fn assign_memory(&mut self, bound: &bind::Bound<T>) {
+        let values = &self.plan.program.values;
+        let mut ranges = Ranges::default();
+        let size = |value: usize| rows_of(&bound.rows, values[value].space) * values[value].width;
+        for (number, stage) in self.stages.iter().enumerate() {
+            for &value in &stage.allocate {
+                self.offsets[value] = ranges.take(size(value));
+            }
+            let tiles = tile_ranges(stage, size_of::<T>(), bound);
+            let sums = stage.accumulators * chunks(stage, &tiles);
+            self.accumulator_offsets[number] = ranges.take(sums);
+            ranges.give_back(self.accumulator_offsets[number], sums);
+            for &value in &stage.release {
+                ranges.give_back(self.offsets[value], size(value));
+            }
+        }
+        self.arena.reserve(ranges.end);
+    }
+
+    unsafe fn run_stage(
+        &mut self,
+        number: usize,
+        bound: &bind::Bound<T>,
+        bases: &[*mut T],
+        threads: usize,
+    ) {
+        let stage = &self.stages[number];
+        let tiles = tile_ranges(stage, size_of::<T>(), bound);
+        let num_chunks = chunks(stage, &tiles);
+        let capacity = tiles
+            .iter()
+            .map(|tile| tile.rows)
+            .max()
+            .unwrap_or(0)
+            .next_multiple_of(16);
+        // SAFETY: assign_memory reserved this range for this stage.
+        let accumulators = unsafe { self.arena.pointer().add(self.accumulator_offsets[number]) };
+        let (run, time_steps) = (self.run, self.time_steps);
+        let shared = Shared {
+            bases,
+            accumulators,
+            maps: &bound.maps,
+        };
+        let work = |chunk: usize, workspace: &mut Workspace<T>| {
+            let shared = &shared;
+            workspace.scratch.reserve(stage.scratch_width * capacity);
+            workspace.kernel.reserve(self.kernel_scratch);
+            let sums = shared.accumulators.wrapping_add(chunk * stage.accumulators);
+            for i in 0..stage.accumulators {
+                // SAFETY: every chunk has its own accumulators inside the reserved range.
+                unsafe { *sums.add(i) = T::default() };
+            }
+            let first = chunk * tiles.len() / num_chunks;
+            let last = (chunk + 1) * tiles.len() / num_chunks;
+            let mut bounds = vec![];
+            for range in &tiles[first..last] {
+                let (receiver, count) = range.receivers;
+                bounds.clear();
+                if stage.sums_by_receiver {
+                    let edges = &bound.receiver_bounds[receiver..=receiver + count];
+                    bounds.extend(edges.iter().map(|edge| edge - range.first));
+                }
+                let tile = Tile {
+                    scratch: workspace.scratch.pointer(),
+                    capacity,
+                    first: range.first,
+                    rows: range.rows,
+                    bases: shared.bases,
+                    maps: shared.maps,
+                    inverses: &bound.inverses,
+                    receivers: (receiver, &bounds),
+                    accumulators: sums,
+                };
+                for instruction in &stage.instructions {
+                    let start = time_steps.then(Instant::now);
+                    // SAFETY: see `run`; tiles of different chunks write different rows.
+                    unsafe { run(instruction, &tile, workspace) };
+                    if let Some(start) = start {
+                        workspace.nanoseconds[instruction.step] +=
+                            start.elapsed().as_nanos() as u64;
+                    }
+                }
+            }
+        };
+        let workers = threads.min(num_chunks);
+        if workers <= 1 {
+            for chunk in 0..num_chunks {
+                work(chunk, &mut self.workspaces[0]);
+            }
+        } else {
+            let next = AtomicUsize::new(0);
+            let (next, work) = (&next, &work);
+            rayon::scope(|scope| {
+                for workspace in self.workspaces.iter_mut().take(workers) {
+                    scope.spawn(move |_| {
+                        loop {
+                            let chunk = next.fetch_add(1, Ordering::Relaxed);
+                            if chunk >= num_chunks {
+                                break;
+                            }
+                            work(chunk, workspace);
+                        }
+                    });
+                }
+            });
+        }
+        for &(at, value, width) in &stage.totals {
+            for i in 0..width {
+                let mut sum = T::default();
+                for chunk in 0..num_chunks {
+                    // SAFETY: inside the accumulators, which no thread writes any more.
+                    sum = sum + unsafe { *accumulators.add(chunk * stage.accumulators + at + i) };
+                }
+                // SAFETY: the value is stored and has one row of `width`.
+                unsafe { *bases[value].add(i) = sum };
+            }
+        }
+    }
+}
+
+/// Pointers that threads share. Rows written by different chunks never overlap.
+struct Shared<'a, T> {
+    bases: &'a [*mut T],
+    accumulators: *mut T,
+    maps: &'a [*const u32],
+}
+
+// SAFETY: chunks write disjoint rows and disjoint accumulators, and read only what earlier stages
+// have completed.
+unsafe impl<T: Sync> Sync for Shared<'_, T> {}
+
+/// Rows bound for a space.
+fn rows_of(rows: &[(Space, usize)], space: Space) -> usize {
+    rows.iter()
+        .find(|known| known.0 == space)
+        .map_or(0, |known| known.1)
+}
+
+/// Number of pieces that can run at the same time; with sums over all rows, one partial sum each.
+fn chunks(stage: &Stage, tiles: &[TileRange]) -> usize {
+    if stage.accumulators == 0 {
+        return tiles.len();
+    }
+    let rows: usize = tiles.iter().map(|tile| tile.rows).sum();
+    (rows / MIN_CHUNK_ROWS)
+        .clamp(1, MAX_CHUNKS)
+        .min(tiles.len().max(1))
+}
+
+/// Cuts the rows of a stage into tiles. Depends on the plan and the batch only.
+fn tile_ranges<T>(stage: &Stage, size: usize, bound: &bind::Bound<T>) -> Vec<TileRange> {
+    let rows = rows_of(&bound.rows, stage.domain);
+    let room = match stage.domain {
+        Space::Const | Space::Table(_) => 1,
+        Space::Structures => 16,
+        _ => {
+            let fitting = TILE_BYTES / (stage.scratch_width.max(1) * size);
+            (fitting / 16 * 16).clamp(16, MAX_TILE_ROWS)
+        }
+    };
+    if !stage.sums_by_receiver {
+        return (0..rows.div_ceil(room))
+            .map(|i| {
+                let first = i * room;
+                TileRange {
+                    first,
+                    rows: room.min(rows - first),
+                    receivers: (0, 0),
+                }
+            })
+            .collect();
+    }
+    // whole receivers, so that the sum over the edges of each is complete within a tile
+    let bounds = &bound.receiver_bounds;
+    let mut tiles: Vec<TileRange> = vec![];
+    let mut start = 0;
+    for atom in 0..bounds.len() - 1 {
+        let edges = bounds[atom + 1] - bounds[start];
+        if edges > room && atom > start {
+            let receivers = (start, atom - start);
+            tiles.push(TileRange {
+                first: bounds[start],
+                rows: bounds[atom] - bounds[start],
+                receivers,
+            });
+            start = atom;
+        }
+    }
+    let atoms = bounds.len() - 1;
+    if atoms > start {
+        let rows = bounds[atoms] - bounds[start];
+        tiles.push(TileRange {
+            first: bounds[start],
+            rows,
+            receivers: (start, atoms - start),
+        });
+    }
+    tiles
+}

@@ -1,0 +1,507 @@
+//! The k-linear product: a program made from the table once, and the kernel that runs it.
+//!
+//! Slots without channels ("scalars") are folded into one factor per distinct combination of the
+//! channel indices and, if it has channels, the open index. These factors are computed for a block
+//! of rows at a time, one row per lane; then each row runs over its channels with them.
+
+use super::lanes::{Lanes, Number, sealed::Float};
+use super::view::View;
+use crate::ProductTable;
+use std::collections::BTreeMap;
+
+/// An open index, and the indices or offsets of channel operands.
+type Key = (usize, Vec<usize>);
+
+/// Σ over `terms` of coefficient · Π scalars.
+#[derive(Clone, Debug, Default)]
+struct Factor {
+    /// Coefficient and one position (in the transposed scalars) per scalar slot.
+    terms: Vec<(f64, Vec<usize>)>,
+}
+
+/// out += (Π outer) · Σ inner (factor · a).
+#[derive(Clone, Debug)]
+struct Sum {
+    /// Entry offsets into the outer channel operands, in order.
+    outer: Vec<usize>,
+    /// (offset into the inner operand, factor).
+    inner: Vec<(usize, usize)>,
+}
+
+/// out\[target\] += Σ over channels of factor · (Π outer) · a, for each `a` of `inner`.
+#[derive(Clone, Debug)]
+struct Reduction {
+    outer: Vec<usize>,
+    /// Offset into the inner operand, and the (target, factor) pairs that use the product.
+    inner: Vec<(usize, Vec<(usize, usize)>)>,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    /// The open slot has channels.
+    Channels { sums: Vec<Vec<Sum>> },
+    /// The open slot has none, but others have.
+    Reduce { reductions: Vec<Reduction> },
+    /// No slot has channels: factor number = open index.
+    Scalars,
+}
+
+/// How to run a product with one slot open.
+#[derive(Clone, Debug)]
+pub(crate) struct ProductProgram {
+    pub channels: usize,
+    /// Components of the open slot.
+    open_dim: usize,
+    /// Operand numbers of the scalars, with the number of their components and their stride.
+    scalars: Vec<(usize, usize, usize)>,
+    /// Operand number of the inner channel operand, then of the outer ones.
+    channel_operands: Vec<usize>,
+    factors: Vec<Factor>,
+    /// Factors as numbers where there are no scalars.
+    constants: Vec<f64>,
+    body: Body,
+    /// Multiply-adds per row.
+    pub operations: usize,
+}
+
+impl ProductProgram {
+    /// For `table` with slot `open` open. `strides` holds, for each operand in slot order, the
+    /// stride of its components; `channels` is 1 where there are none.
+    pub fn new(table: &ProductTable, open: usize, strides: &[usize], channels: usize) -> Self {
+        let slots = table.slots();
+        let others: Vec<usize> = (0..slots.len()).filter(|&slot| slot != open).collect();
+        let operand = |slot: usize| others.iter().position(|&s| s == slot).expect("not open");
+        let scalar_slots: Vec<usize> = others
+            .iter()
+            .copied()
+            .filter(|&slot| !slots[slot].channels)
+            .collect();
+        let channel_slots: Vec<usize> = others
+            .iter()
+            .copied()
+            .filter(|&slot| slots[slot].channels)
+            .collect();
+        let mut scalars = vec![];
+        let mut starts = vec![];
+        let mut position = 0;
+        for &slot in &scalar_slots {
+            scalars.push((operand(slot), slots[slot].dim, strides[operand(slot)]));
+            starts.push(position);
+            position += slots[slot].dim;
+        }
+        let open_has_channels = slots[open].channels;
+        // every distinct (open index, channel indices) is one factor
+        let mut keys: BTreeMap<Key, Factor> = BTreeMap::new();
+        for entry in table.entries() {
+            let at = |slot: usize| entry.index[slot] as usize;
+            let key = (
+                at(open),
+                channel_slots.iter().map(|&slot| at(slot)).collect(),
+            );
+            let place = scalar_slots
+                .iter()
+                .zip(&starts)
+                .map(|(&slot, start)| start + at(slot))
+                .collect();
+            keys.entry(key)
+                .or_default()
+                .terms
+                .push((entry.coefficient, place));
+        }
+        let open_dim = slots[open].dim;
+        let inner_slot = inner_choice(&keys, channel_slots.len(), open_has_channels);
+        let mut order: Vec<usize> = (0..channel_slots.len()).collect();
+        if !order.is_empty() {
+            order.swap(0, inner_slot);
+        }
+        let channel_operands: Vec<usize> =
+            order.iter().map(|&i| operand(channel_slots[i])).collect();
+        let offset =
+            |which: usize, index: &[usize]| index[order[which]] * strides[channel_operands[which]];
+        let mut factors = vec![];
+        let mut operations = 0;
+        let body = if channel_slots.is_empty() {
+            factors = vec![Factor::default(); open_dim];
+            for ((target, _), factor) in keys {
+                operations += factor.terms.len() * (scalars.len() + 1);
+                factors[target] = factor;
+            }
+            Body::Scalars
+        } else if open_has_channels {
+            let mut groups: BTreeMap<Key, Vec<(usize, usize)>> = BTreeMap::new();
+            for ((target, index), factor) in keys {
+                let outer = (1..order.len())
+                    .map(|which| offset(which, &index))
+                    .collect();
+                let inner = (offset(0, &index), factors.len());
+                groups.entry((target, outer)).or_default().push(inner);
+                operations += factor.terms.len() * scalars.len();
+                factors.push(factor);
+            }
+            let mut sums = vec![vec![]; open_dim];
+            for ((target, outer), inner) in groups {
+                operations += channels * (inner.len() + outer.len());
+                sums[target].push(Sum { outer, inner });
+            }
+            Body::Channels { sums }
+        } else {
+            type Inner = BTreeMap<usize, Vec<(usize, usize)>>;
+            let mut groups: BTreeMap<Vec<usize>, Inner> = BTreeMap::new();
+            for ((target, index), factor) in keys {
+                let outer = (1..order.len())
+                    .map(|which| offset(which, &index))
+                    .collect();
+                let uses = groups
+                    .entry(outer)
+                    .or_default()
+                    .entry(offset(0, &index))
+                    .or_default();
+                uses.push((target, factors.len()));
+                operations += factor.terms.len() * scalars.len();
+                factors.push(factor);
+            }
+            let reductions = groups
+                .into_iter()
+                .map(|(outer, inner)| {
+                    operations += channels * (inner.len() + outer.len());
+                    Reduction {
+                        outer,
+                        inner: inner.into_iter().collect(),
+                    }
+                })
+                .collect();
+            Body::Reduce { reductions }
+        };
+        let constants = if scalars.is_empty() {
+            factors
+                .iter()
+                .map(|factor| factor.terms.iter().map(|term| term.0).sum())
+                .collect()
+        } else {
+            vec![]
+        };
+        Self {
+            channels,
+            open_dim,
+            scalars,
+            channel_operands,
+            factors,
+            constants,
+            body,
+            operations,
+        }
+    }
+
+    /// Numbers of scratch that the kernel needs beside its operands, for vectors of at most 16.
+    pub fn scratch(&self) -> usize {
+        let transposed: usize = self.scalars.iter().map(|scalar| scalar.1).sum();
+        16 * (transposed + self.factors.len() + self.open_dim)
+    }
+}
+
+/// The channel operand to sum over innermost: the one that leaves the fewest distinct outer tuples.
+fn inner_choice(keys: &BTreeMap<Key, Factor>, operands: usize, with_target: bool) -> usize {
+    (0..operands)
+        .min_by_key(|&inner| {
+            let outer: std::collections::BTreeSet<Key> = keys
+                .keys()
+                .map(|(target, index)| {
+                    let mut rest = index.clone();
+                    rest.remove(inner);
+                    (if with_target { *target } else { 0 }, rest)
+                })
+                .collect();
+            outer.len()
+        })
+        .unwrap_or(0)
+}
+
+/// Runs a product over the rows of a tile. `operands` are in slot order without the open slot;
+/// `out` is dense with `out_stride` between rows; `scratch` has [`ProductProgram::scratch`] numbers.
+///
+/// # Safety
+/// The instruction set must be there, the views must cover the tile.
+#[inline(always)]
+pub(crate) unsafe fn product<L: Lanes>(
+    program: &ProductProgram,
+    rows: usize,
+    (out, out_stride): (*mut L::T, usize),
+    operands: &[View<L::T>],
+    scratch: *mut L::T,
+) {
+    unsafe {
+        let lanes = L::N;
+        let scalar_width: usize = program.scalars.iter().map(|scalar| scalar.1).sum();
+        let (transposed, factors) = (scratch, scratch.add(scalar_width * lanes));
+        let partial = factors.add(program.factors.len() * lanes);
+        let constant = program.scalars.is_empty();
+        if constant {
+            for (i, &value) in program.constants.iter().enumerate() {
+                *factors.add(i) = L::T::from_f64(value);
+            }
+        }
+        let mut first = 0;
+        while first < rows {
+            let count = (rows - first).min(lanes);
+            if !constant {
+                transpose_scalars::<L>(program, operands, first, count, transposed);
+                for (i, factor) in program.factors.iter().enumerate() {
+                    let value = factor_value::<L>(factor, transposed);
+                    L::store(factors.add(i * lanes), value);
+                }
+            }
+            let step = if constant { 1 } else { lanes };
+            match &program.body {
+                Body::Scalars => {
+                    for target in 0..program.open_dim {
+                        for row in 0..count {
+                            let value = if constant {
+                                *factors.add(target)
+                            } else {
+                                *factors.add(target * lanes + row)
+                            };
+                            *out.add((first + row) * out_stride + target) = value;
+                        }
+                    }
+                }
+                Body::Channels { sums } => {
+                    for row in first..first + count {
+                        let factors = if constant {
+                            factors
+                        } else {
+                            factors.add(row - first)
+                        };
+                        let out = out.add(row * out_stride);
+                        let factors = (factors.cast_const(), step);
+                        channels_row::<L>(program, sums, operands, row, factors, out);
+                    }
+                }
+                Body::Reduce { reductions } => {
+                    for row in first..first + count {
+                        let factors = if constant {
+                            factors
+                        } else {
+                            factors.add(row - first)
+                        };
+                        let out = out.add(row * out_stride);
+                        let factors = (factors.cast_const(), step);
+                        reduce_row::<L>(program, reductions, operands, row, factors, partial, out);
+                    }
+                }
+            }
+            first += count;
+        }
+    }
+}
+
+/// Component-major copies of the scalars of up to N rows, one row per lane.
+#[inline(always)]
+unsafe fn transpose_scalars<L: Lanes>(
+    program: &ProductProgram,
+    operands: &[View<L::T>],
+    first: usize,
+    count: usize,
+    transposed: *mut L::T,
+) {
+    unsafe {
+        let mut position = 0;
+        for &(operand, dim, stride) in &program.scalars {
+            for lane in 0..L::N {
+                // lanes past the last row repeat it, so that no factor is out of range
+                let row = operands[operand].row(first + lane.min(count - 1));
+                for component in 0..dim {
+                    *transposed.add((position + component) * L::N + lane) =
+                        *row.add(component * stride);
+                }
+            }
+            position += dim;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn factor_value<L: Lanes>(factor: &Factor, transposed: *const L::T) -> L::V {
+    unsafe {
+        let mut sum = L::splat(L::T::ZERO);
+        for (coefficient, places) in &factor.terms {
+            let mut term = L::splat(L::T::from_f64(*coefficient));
+            match places[..] {
+                [a] => sum = L::fma(term, L::load(transposed.add(a * L::N)), sum),
+                _ => {
+                    for &place in places {
+                        term = L::mul(term, L::load(transposed.add(place * L::N)));
+                    }
+                    sum = L::add(sum, term);
+                }
+            }
+        }
+        sum
+    }
+}
+
+/// Rows of the channel operands: the inner one, then the outer ones.
+#[inline(always)]
+unsafe fn channel_rows<T: Copy>(
+    program: &ProductProgram,
+    operands: &[View<T>],
+    row: usize,
+) -> (*const T, [*const T; 4]) {
+    unsafe {
+        let numbers = &program.channel_operands;
+        let inner = operands[numbers[0]].row(row);
+        let mut outer = [inner; 4];
+        for (slot, &number) in outer.iter_mut().zip(&numbers[1..]) {
+            *slot = operands[number].row(row);
+        }
+        (inner, outer)
+    }
+}
+
+#[inline(always)]
+unsafe fn channels_row<L: Lanes>(
+    program: &ProductProgram,
+    sums: &[Vec<Sum>],
+    operands: &[View<L::T>],
+    row: usize,
+    factors: (*const L::T, usize),
+    out: *mut L::T,
+) {
+    unsafe {
+        let (inner, outer) = channel_rows(program, operands, row);
+        let channels = program.channels;
+        let mut c = 0;
+        while c + 4 * L::N <= channels {
+            channels_block::<L, 4, false>(sums, inner, outer, factors, out, c, channels, L::N);
+            c += 4 * L::N;
+        }
+        while c + L::N <= channels {
+            channels_block::<L, 1, false>(sums, inner, outer, factors, out, c, channels, L::N);
+            c += L::N;
+        }
+        if c < channels {
+            let left = channels - c;
+            channels_block::<L, 1, true>(sums, inner, outer, factors, out, c, channels, left);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn load_vectors<L: Lanes, const U: usize, const PART: bool>(
+    p: *const L::T,
+    last: usize,
+) -> [L::V; U] {
+    unsafe {
+        std::array::from_fn(|u| {
+            let p = p.add(u * L::N);
+            if PART {
+                L::load_part(p, last)
+            } else {
+                L::load(p)
+            }
+        })
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // the innermost loop takes everything apart
+unsafe fn channels_block<L: Lanes, const U: usize, const PART: bool>(
+    sums: &[Vec<Sum>],
+    inner: *const L::T,
+    outer: [*const L::T; 4],
+    (factors, step): (*const L::T, usize),
+    out: *mut L::T,
+    c: usize,
+    channels: usize,
+    last: usize,
+) {
+    unsafe {
+        for (target, sums) in sums.iter().enumerate() {
+            let mut total = [L::splat(L::T::ZERO); U];
+            for sum in sums {
+                let mut part = [L::splat(L::T::ZERO); U];
+                for &(offset, factor) in &sum.inner {
+                    let factor = L::splat(*factors.add(factor * step));
+                    let x = load_vectors::<L, U, PART>(inner.add(offset + c), last);
+                    for u in 0..U {
+                        part[u] = L::fma(factor, x[u], part[u]);
+                    }
+                }
+                match sum.outer[..] {
+                    [] => {
+                        for u in 0..U {
+                            total[u] = L::add(total[u], part[u]);
+                        }
+                    }
+                    [first, ref rest @ ..] => {
+                        let mut y = load_vectors::<L, U, PART>(outer[0].add(first + c), last);
+                        for (offset, row) in rest.iter().zip(&outer[1..]) {
+                            let z = load_vectors::<L, U, PART>(row.add(offset + c), last);
+                            for u in 0..U {
+                                y[u] = L::mul(y[u], z[u]);
+                            }
+                        }
+                        for u in 0..U {
+                            total[u] = L::fma(part[u], y[u], total[u]);
+                        }
+                    }
+                }
+            }
+            for (u, value) in total.into_iter().enumerate() {
+                let p = out.add(target * channels + c + u * L::N);
+                if PART {
+                    L::store_part(p, last, value);
+                } else {
+                    L::store(p, value);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn reduce_row<L: Lanes>(
+    program: &ProductProgram,
+    reductions: &[Reduction],
+    operands: &[View<L::T>],
+    row: usize,
+    (factors, step): (*const L::T, usize),
+    partial: *mut L::T,
+    out: *mut L::T,
+) {
+    unsafe {
+        let (inner, outer) = channel_rows(program, operands, row);
+        for target in 0..program.open_dim {
+            L::store(partial.add(target * L::N), L::splat(L::T::ZERO));
+        }
+        for reduction in reductions {
+            for chunk in reduction.inner.chunks(8) {
+                let mut sums = [L::splat(L::T::ZERO); 8];
+                let mut c = 0;
+                while c < program.channels {
+                    let n = (program.channels - c).min(L::N);
+                    let mut y = L::splat(L::T::ONE);
+                    if let [first, rest @ ..] = &reduction.outer[..] {
+                        y = L::load_part(outer[0].add(first + c), n);
+                        for (offset, row) in rest.iter().zip(&outer[1..]) {
+                            y = L::mul(y, L::load_part(row.add(offset + c), n));
+                        }
+                    }
+                    for ((offset, _), sum) in chunk.iter().zip(&mut sums) {
+                        *sum = L::fma(L::load_part(inner.add(offset + c), n), y, *sum);
+                    }
+                    c += n;
+                }
+                for ((_, uses), sum) in chunk.iter().zip(sums) {
+                    for &(target, factor) in uses {
+                        let p = partial.add(target * L::N);
+                        let factor = L::splat(*factors.add(factor * step));
+                        L::store(p, L::fma(factor, sum, L::load(p)));
+                    }
+                }
+            }
+        }
+        for target in 0..program.open_dim {
+            *out.add(target) = L::sum(L::load(partial.add(target * L::N)));
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Running the instructions of a group over one tile of rows.
+
+use super::contract::{self, Rows};
+use super::instruction::{Contraction, Instruction, Operand, OperandRows, Work};
+use super::lanes::{Lanes, Number, Portable};
+use super::view::View;
+use super::{pointwise, product, rows};
+use crate::plan::place::Place;
+
+/// The source rows of every target row of a map.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inverse {
+    /// Rows of target t: `rows[bounds[t] .. bounds[t + 1]]`.
+    pub bounds: Vec<usize>,
+    pub rows: Vec<u32>,
+}
+
+/// Memory of one thread.
+pub(crate) struct Workspace<T> {
+    /// Scratch of a tile.
+    pub scratch: super::arena::Arena<T>,
+    /// Scratch of one kernel.
+    pub kernel: super::arena::Arena<T>,
+    pub offsets: [Vec<usize>; 2],
+    pub order: Vec<u32>,
+    /// Nanoseconds spent in each step, where steps are timed.
+    pub nanoseconds: Vec<u64>,
+}
+
+/// One tile of rows with all that its instructions touch.
+pub(crate) struct Tile<'a, T> {
+    pub scratch: *mut T,
+    /// Rows that the scratch has room for.
+    pub capacity: usize,
+    pub first: usize,
+    pub rows: usize,
+    /// First row of every value that is not in scratch.
+    pub bases: &'a [*mut T],
+    pub maps: &'a [*const u32],
+    pub inverses: &'a [Inverse],
+    /// First receiver, and the edges of each receiver relative to the tile.
+    pub receivers: (usize, &'a [usize]),
+    pub accumulators: *mut T,
+}
+
+impl<T: Number> Tile<'_, T> {
+    unsafe fn view(&self, operand: &Operand) -> View<T> {
+        unsafe {
+            let base: *const T = match operand.place {
+                Place::Scratch(column) => self.scratch.add(column * self.capacity),
+                _ => self.bases[operand.value],
+            };
+            let base = base.add(operand.offset);
+            let null = std::ptr::null();
+            match operand.rows {
+                OperandRows::Single => View {
+                    ptr: base,
+                    row_stride: 0,
+                    index: null,
+                },
+                OperandRows::Same => {
+                    let first = if matches!(operand.place, Place::Scratch(_)) {
+                        0
+                    } else {
+                        self.first
+                    };
+                    let stride = operand.row_stride;
+                    View {
+                        ptr: base.add(first * stride),
+                        row_stride: stride,
+                        index: null,
+                    }
+                }
+                OperandRows::Via(map) => View {
+                    ptr: base,
+                    row_stride: operand.row_stride,
+                    index: self.maps[map].add(self.first),
+                },
+            }
+        }
+    }
+
+    unsafe fn output(&self, instruction: &Instruction) -> *mut T {
+        unsafe {
+            match instruction.output_place {
+                Place::Scratch(column) => self.scratch.add(column * self.capacity),
+                // reductions take another pointer, and this one may lie outside
+                _ => self.bases[instruction.output].wrapping_add(self.first * instruction.width),
+            }
+        }
+    }
+}
+
+/// Offsets of the rows of a tile relative to `view.ptr`, each with all leading offsets.
+#[inline(always)]
+unsafe fn offsets<T>(view: &View<T>, rows: usize, leads: &[usize], out: &mut Vec<usize>) {
+    out.clear();
+    for row in 0..rows {
+        let source = if view.index.is_null() {
+            row
+        } else {
+            unsafe { *view.index.add(row) as usize }
+        };
+        out.extend(leads.iter().map(|lead| source * view.row_stride + lead));
+    }
+}
+
+/// Runs one instruction over a tile.
+///
+/// # Safety
+/// The machine must have the instruction set of `L`; the tile's pointers must be valid for the plan
+/// that the instruction was made from.
+#[inline(always)]
+unsafe fn run<L: Lanes>(
+    instruction: &Instruction,
+    tile: &Tile<'_, L::T>,
+    workspace: &mut Workspace<L::T>,
+) {
+    unsafe {
+        let view = |operand: usize| tile.view(&instruction.operands[operand]);
+        let (count, width) = (tile.rows, instruction.width);
+        let out = (tile.output(instruction), width);
+        match &instruction.work {
+            Work::Unary(function, nest) => {
+                pointwise::unary::<L>(*function, nest, count, out, &[view(0)]);
+            }
+            Work::Binary(function, nest) => {
+                pointwise::binary::<L>(*function, nest, count, out, &[view(0), view(1)]);
+            }
+            Work::Select(nest) => {
+                pointwise::select::<L>(nest, count, out, &[view(0), view(1), view(2)]);
+            }
+            Work::Copy(nest) => pointwise::copy::<L>(nest, count, out, &[view(0)]),
+            Work::Pad(nest, offset) => {
+                rows::clear::<L>(out.0, count * width);
+                pointwise::copy::<L>(nest, count, (out.0.add(*offset), width), &[view(0)]);
+            }
+            Work::Concat(parts) => {
+                for (operand, (nest, offset)) in parts.iter().enumerate() {
+                    let to = (out.0.add(*offset), width);
+                    pointwise::copy::<L>(nest, count, to, &[view(operand)]);
+                }
+            }
+            Work::SumAxes(nest) => pointwise::sum_axes::<L>(nest, count, out, &[view(0)]),
+            Work::Contract(sizes) => {
+                contract_tile::<L>(sizes, &view(0), &view(1), out, count, workspace);
+            }
+            Work::ContractAll(sizes, at) => {
+                let (x, y) = (view(0), view(1));
+                let [left, right] = &mut workspace.offsets;
+                offsets(&x, count, &sizes.leads[0], left);
+                offsets(&y, count, &sizes.leads[1], right);
+                contract::contract_rows::<L>(
+                    Rows {
+                        base: x.ptr,
+                        offsets: left,
+                    },
+                    Rows {
+                        base: y.ptr,
+                        offsets: right,
+                    },
+                    tile.accumulators.add(*at),
+                    (sizes.k, sizes.n),
+                );
+            }
+            Work::ContractInto(sizes, map) => {
+                contract_into::<L>(sizes, *map, instruction, tile, workspace);
+            }
+            Work::Product(program) => {
+                let operands = [0, 1, 2, 3, 4].map(|i| {
+                    view(i.min(instruction.operands.len() - 1)) // only the first ones are read
+                });
+                let scratch = workspace.kernel.pointer();
+                product::product::<L>(program, count, out, &operands, scratch);
+            }
+            Work::SumAll(at) => {
+                let x = view(0);
+                let rows = (0..count).map(|row| x.row(row));
+                rows::add_rows::<L>(tile.accumulators.add(*at), width, rows);
+            }
+            Work::SumReceiver => {
+                let (first, bounds) = tile.receivers;
+                let out = tile.bases[instruction.output].add(first * width);
+                rows::sum_runs::<L>(out, width, &view(0), bounds);
+            }
+            Work::SumInto(map) => {
+                let operand = &instruction.operands[0];
+                let base = tile.bases[operand.value].add(operand.offset).cast_const();
+                let inverse = &tile.inverses[*map];
+                for row in 0..count {
+                    let target = tile.first + row;
+                    let run = inverse.bounds[target]..inverse.bounds[target + 1];
+                    let to = out.0.add(row * width);
+                    rows::clear::<L>(to, width);
+                    let sources = inverse.rows[run].iter();
+                    let stride = operand.row_stride;
+                    let sources = sources.map(|&source| base.add(source as usize * stride));
+                    rows::add_rows::<L>(to, width, sources);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn contract_tile<L: Lanes>(
+    sizes: &Contraction,
+    x: &View<L::T>,
+    weights: &View<L::T>,
+    (out, width): (*mut L::T, usize),
+    count: usize,
+    workspace: &mut Workspace<L::T>,
+) {
+    unsafe {
+        let [left, right] = &mut workspace.offsets;
+        let shape = (sizes.k, sizes.n);
+        if weights.index.is_null() {
+            offsets(x, count, &sizes.leads[0], left);
+            let to = View {
+                ptr: out.cast_const(),
+                row_stride: width,
+                index: std::ptr::null(),
+            };
+            offsets(&to, count, &sizes.leads[1], right);
+            let (a, c) = (
+                Rows {
+                    base: x.ptr,
+                    offsets: left,
+                },
+                Rows {
+                    base: out,
+                    offsets: right,
+                },
+            );
+            return contract::contract::<L>(a, (weights.ptr, sizes.matrix_stride), c, shape);
+        }
+        // rows that use the same matrix go together
+        let order = &mut workspace.order;
+        order.clear();
+        order.extend(0..count as u32);
+        let matrix = |row: u32| *weights.index.add(row as usize);
+        order.sort_by_key(|&row| matrix(row));
+        for run in order.chunk_by(|&a, &b| matrix(a) == matrix(b)) {
+            left.clear();
+            right.clear();
+            for &row in run {
+                let from = x.row(row as usize).offset_from(x.ptr) as usize;
+                left.extend(sizes.leads[0].iter().map(|lead| from + lead));
+                right.extend(
+                    sizes.leads[1]
+                        .iter()
+                        .map(|lead| row as usize * width + lead),
+                );
+            }
+            let b = weights
+                .ptr
+                .add(matrix(run[0]) as usize * weights.row_stride);
+            let (a, c) = (
+                Rows {
+                    base: x.ptr,
+                    offsets: left,
+                },
+                Rows {
+                    base: out,
+                    offsets: right,
+                },
+            );
+            contract::contract::<L>(a, (b, sizes.matrix_stride), c, shape);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn contract_into<L: Lanes>(
+    sizes: &Contraction,
+    map: usize,
+    instruction: &Instruction,
+    tile: &Tile<'_, L::T>,
+    workspace: &mut Workspace<L::T>,
+) {
+    unsafe {
+        let [x, y] = &instruction.operands[..] else {
+            unreachable!("two operands")
+        };
+        let inverse = &tile.inverses[map];
+        let [left, right] = &mut workspace.offsets;
+        for row in 0..tile.rows {
+            let target = tile.first + row;
+            left.clear();
+            right.clear();
+            for &source in &inverse.rows[inverse.bounds[target]..inverse.bounds[target + 1]] {
+                let source = source as usize;
+                left.extend(
+                    sizes.leads[0]
+                        .iter()
+                        .map(|lead| source * x.row_stride + lead),
+                );
+                right.extend(
+                    sizes.leads[1]
+                        .iter()
+                        .map(|lead| source * y.row_stride + lead),
+                );
+            }
+            let out = tile.output(instruction).add(row * instruction.width);
+            rows::clear::<L>(out, instruction.width);
+            contract::contract_rows::<L>(
+                Rows {
+                    base: tile.bases[x.value].add(x.offset),
+                    offsets: left,
+                },
+                Rows {
+                    base: tile.bases[y.value].add(y.offset),
+                    offsets: right,
+                },
+                out,
+                (sizes.k, sizes.n),
+            );
+        }
+    }
+}
+
+/// An instruction set that kernels were compiled for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InstructionSet {
+    /// Any machine.
+    Portable,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512F.
+    Avx512,
+}
+
+impl InstructionSet {
+    /// The best one that this machine has.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                return Self::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+}
+
+/// A function that runs one instruction over a tile.
+pub(crate) type Run<T> = unsafe fn(&Instruction, &Tile<'_, T>, &mut Workspace<T>);
+
+/// The number types with their kernels.
+pub trait Scalar: Number {
+    #[doc(hidden)]
+    #[allow(private_interfaces)] // the table of kernels is this crate's own
+    fn table(set: InstructionSet) -> Run<Self>;
+}
+
+macro_rules! kernels {
+    ($($t:ident: $portable:ident $avx2:ident $avx512:ident)*) => {$(
+        unsafe fn $portable(i: &Instruction, t: &Tile<'_, $t>, w: &mut Workspace<$t>) {
+            unsafe { run::<Portable<$t>>(i, t, w) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $avx2(i: &Instruction, t: &Tile<'_, $t>, w: &mut Workspace<$t>) {
+            unsafe { run::<super::lanes::Avx2<$t>>(i, t, w) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn $avx512(i: &Instruction, t: &Tile<'_, $t>, w: &mut Workspace<$t>) {
+            unsafe { run::<super::lanes::Avx512<$t>>(i, t, w) }
+        }
+        impl Scalar for $t {
+            #[allow(private_interfaces)]
+            fn table(set: InstructionSet) -> Run<$t> {
+                match set {
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx512 => $avx512,
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx2 => $avx2,
+                    _ => $portable,
+                }
+            }
+        }
+    )*};
+}
+kernels! {
+    f32: portable_f32 avx2_f32 avx512_f32
+    f64: portable_f64 avx2_f64 avx512_f64
+}

@@ -1,0 +1,554 @@
+//! From nodes to steps: views become strided accesses, everything else writes a value.
+
+use crate::field::broadcast_shapes;
+use crate::graph::{Binary, Graph, Node, NodeId, Op, Unary};
+use crate::{InputSpec, Map, ProductTable, Space};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Index of a [`Value`].
+pub(crate) type ValueId = usize;
+
+/// Where the values of a [`Value`] come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Source {
+    /// Bound at run time.
+    Input(usize),
+    /// A tensor of the graph.
+    Constant(usize),
+    /// A number: its bits.
+    Literal(u64),
+    /// Written by a step.
+    Step(usize),
+}
+
+/// An array `[rows(space), width]`, row-major.
+#[derive(Clone, Debug)]
+pub(crate) struct Value {
+    pub source: Source,
+    pub space: Space,
+    pub width: usize,
+}
+
+/// Which row of an operand belongs to a row of the domain.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Rows {
+    /// The only row.
+    Single,
+    /// The row of the same number.
+    Same,
+    /// The row that a map points to.
+    Via(Map),
+}
+
+/// A strided view of a value.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Access {
+    pub value: ValueId,
+    pub rows: Rows,
+    /// Distance between rows; 0 for a single row.
+    pub row_stride: usize,
+    pub offset: usize,
+    pub shape: Vec<usize>,
+    pub strides: Vec<usize>,
+}
+
+impl Access {
+    /// Whether a row is one dense block in row-major order.
+    pub fn is_dense(&self) -> bool {
+        let mut expected = 1;
+        for (&length, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            if length != 1 && stride != expected {
+                return false;
+            }
+            expected *= length;
+        }
+        true
+    }
+
+    /// Distance between neighbours along the last axis; 1 where there is nothing to step over.
+    pub fn last_stride(&self) -> usize {
+        match (self.shape.last(), self.strides.last()) {
+            (Some(&length), Some(&stride)) if length != 1 => stride,
+            _ => 1,
+        }
+    }
+
+    fn broadcast(mut self, shape: &[usize]) -> Self {
+        let missing = shape.len() - self.shape.len();
+        self.strides.splice(0..0, std::iter::repeat_n(0, missing));
+        self.shape.splice(0..0, std::iter::repeat_n(1, missing));
+        for ((stride, length), &wanted) in self.strides.iter_mut().zip(&mut self.shape).zip(shape) {
+            if *length != wanted {
+                *stride = 0;
+                *length = wanted;
+            }
+        }
+        self
+    }
+
+    fn permute(mut self, order: &[u8]) -> Self {
+        self.shape = order
+            .iter()
+            .map(|&axis| self.shape[axis as usize])
+            .collect();
+        self.strides = order
+            .iter()
+            .map(|&axis| self.strides[axis as usize])
+            .collect();
+        self
+    }
+
+    pub(crate) fn slice(mut self, axis: usize, start: usize, length: usize) -> Self {
+        self.offset += start * self.strides[axis];
+        self.shape[axis] = length;
+        self
+    }
+
+    /// The same entries in another shape, if strides can express it.
+    fn reshape(&self, shape: &[usize]) -> Option<Self> {
+        let old: Vec<(usize, usize)> = self
+            .shape
+            .iter()
+            .copied()
+            .zip(self.strides.iter().copied())
+            .filter(|&(length, _)| length != 1)
+            .collect();
+        let mut strides = vec![0; shape.len()];
+        let (mut i, mut j) = (0, 0);
+        while i < old.len() {
+            // the smallest groups of old and new axes with the same number of entries
+            let first = i;
+            let mut from = old[i].0;
+            let (begin, mut to) = (j, 1);
+            while to != from {
+                if to < from {
+                    to *= shape[j];
+                    j += 1;
+                } else {
+                    i += 1;
+                    from *= old[i].0;
+                }
+            }
+            if old[first..=i]
+                .windows(2)
+                .any(|pair| pair[0].1 != pair[1].0 * pair[1].1)
+            {
+                return None;
+            }
+            let mut stride = old[i].1;
+            for axis in (begin..j).rev() {
+                strides[axis] = stride;
+                stride *= shape[axis];
+            }
+            i += 1;
+        }
+        Some(Self {
+            shape: shape.to_vec(),
+            strides,
+            ..self.clone()
+        })
+    }
+}
+
+/// What a step computes for each row of its domain.
+#[derive(Clone, Debug)]
+pub(crate) enum Kernel {
+    Unary(Unary),
+    Binary(Binary),
+    Select,
+    Copy,
+    /// Zeros, then the operand into the rest of the output's access.
+    Pad {
+        axis: usize,
+        start: usize,
+    },
+    Concat {
+        axis: usize,
+    },
+    SumAxes {
+        mask: u8,
+    },
+    /// Operand 0 `[.., K]` times operand 1 `[K, N]`.
+    Contract,
+    /// Σ over the rows of the domain, into the only row of a Const value.
+    ContractAll,
+    /// Σ over the source rows that belong to a row of the domain.
+    ContractInto(Map),
+    Product {
+        table: usize,
+        open: usize,
+    },
+    /// Σ over the rows of the domain, into the only row of a Const value.
+    SumAll,
+    /// Σ over the edges of a receiver; the domain is Edges.
+    SumReceiver,
+    /// Σ over the source rows that belong to a row of the domain.
+    SumInto(Map),
+}
+
+/// One computation of one value.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub kernel: Kernel,
+    /// The space whose rows are walked over.
+    pub domain: Space,
+    pub output: ValueId,
+    /// Inner shape of the output.
+    pub shape: Vec<usize>,
+    pub operands: Vec<Access>,
+}
+
+impl Step {
+    /// Whether the output is complete only after the last row of the domain.
+    pub fn is_reduction(&self) -> bool {
+        matches!(
+            self.kernel,
+            Kernel::ContractAll | Kernel::SumAll | Kernel::SumReceiver
+        )
+    }
+
+    /// Whether the operands are read whole, not row by row.
+    pub fn reads_whole(&self) -> bool {
+        matches!(self.kernel, Kernel::ContractInto(_) | Kernel::SumInto(_))
+    }
+}
+
+/// The steps that compute some outputs, in a valid order.
+pub(crate) struct Program {
+    pub values: Vec<Value>,
+    pub steps: Vec<Step>,
+    pub inputs: Vec<InputSpec>,
+    pub constants: Vec<Arc<Vec<f64>>>,
+    pub tables: Vec<Arc<ProductTable>>,
+    pub outputs: Vec<(String, ValueId)>,
+    /// Maps that are read.
+    pub maps: Vec<Map>,
+    /// Tables of parameters with their fixed number of rows.
+    pub table_rows: Vec<(Space, usize)>,
+}
+
+/// Row-major strides of `shape`.
+pub(crate) fn dense_strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    strides
+}
+
+/// Lowers the part of `graph` that `outputs` need.
+pub(crate) fn lower(graph: &Graph, outputs: &[(String, NodeId)]) -> Program {
+    let nodes = graph.nodes.borrow();
+    let mut needed = vec![false; nodes.len()];
+    let mut stack: Vec<NodeId> = outputs.iter().map(|output| output.1).collect();
+    while let Some(id) = stack.pop() {
+        if !std::mem::replace(&mut needed[id], true) {
+            stack.extend(nodes[id].op.operands());
+        }
+    }
+    let mut lowering = Lowering {
+        nodes: &nodes,
+        accesses: vec![None; nodes.len()],
+        copies: HashMap::new(),
+        program: Program {
+            values: vec![],
+            steps: vec![],
+            inputs: graph.inputs.borrow().clone(),
+            constants: graph.constants.borrow().clone(),
+            tables: graph.tables.borrow().clone(),
+            outputs: vec![],
+            maps: vec![],
+            table_rows: vec![],
+        },
+    };
+    for id in (0..nodes.len()).filter(|&id| needed[id]) {
+        let access = lowering.node(id);
+        lowering.accesses[id] = Some(access);
+    }
+    for (name, id) in outputs {
+        let access = lowering.access(*id);
+        let space = nodes[*id].space;
+        let value = &lowering.program.values[access.value];
+        let whole = access.is_dense()
+            && access.rows
+                == if space == Space::Const {
+                    Rows::Single
+                } else {
+                    Rows::Same
+                }
+            && access.offset == 0
+            && value.space == space
+            && value.width == nodes[*id].width();
+        let written = matches!(value.source, Source::Step(_));
+        let value = if whole && written {
+            access.value
+        } else {
+            lowering.copy(access, space).value
+        };
+        lowering.program.outputs.push((name.clone(), value));
+    }
+    lowering.program
+}
+
+struct Lowering<'a> {
+    nodes: &'a [Node],
+    accesses: Vec<Option<Access>>,
+    copies: HashMap<(Access, Space), Access>,
+    program: Program,
+}
+
+impl Lowering<'_> {
+    fn access(&self, id: NodeId) -> Access {
+        self.accesses[id]
+            .clone()
+            .expect("operands are lowered before their users")
+    }
+
+    fn note_map(&mut self, map: Map) {
+        if !matches!(map, Map::All(_)) && !self.program.maps.contains(&map) {
+            self.program.maps.push(map);
+        }
+    }
+
+    fn value(&mut self, source: Source, space: Space, shape: &[usize]) -> Access {
+        let width = shape.iter().product();
+        self.program.values.push(Value {
+            source,
+            space,
+            width,
+        });
+        let (rows, row_stride) = if space == Space::Const {
+            (Rows::Single, 0)
+        } else {
+            (Rows::Same, width)
+        };
+        Access {
+            value: self.program.values.len() - 1,
+            rows,
+            row_stride,
+            offset: 0,
+            shape: shape.to_vec(),
+            strides: dense_strides(shape),
+        }
+    }
+
+    fn step(
+        &mut self,
+        kernel: Kernel,
+        domain: Space,
+        (space, shape): (Space, &[usize]),
+        operands: Vec<Access>,
+    ) -> Access {
+        for operand in &operands {
+            if let Rows::Via(map) = operand.rows {
+                self.note_map(map);
+            }
+        }
+        let access = self.value(Source::Step(self.program.steps.len()), space, shape);
+        let shape = shape.to_vec();
+        self.program.steps.push(Step {
+            kernel,
+            domain,
+            output: access.value,
+            shape,
+            operands,
+        });
+        access
+    }
+
+    /// The entries of `access`, over the rows of `space`, as a dense value of their own.
+    fn copy(&mut self, access: Access, space: Space) -> Access {
+        let key = (access, space);
+        if let Some(known) = self.copies.get(&key) {
+            return known.clone();
+        }
+        let shape = key.0.shape.clone();
+        let copied = self.step(Kernel::Copy, space, (space, &shape), vec![key.0.clone()]);
+        self.copies.insert(key, copied.clone());
+        copied
+    }
+
+    /// The access itself if its last axis is contiguous, else a copy.
+    fn contiguous_last(&mut self, access: Access, space: Space) -> Access {
+        if access.last_stride() == 1 {
+            access
+        } else {
+            self.copy(access, space)
+        }
+    }
+
+    /// A dense value with one row per row of its space, which can be read whole.
+    fn whole(&mut self, access: Access, space: Space) -> Access {
+        let fits = access.is_dense() && access.rows == Rows::Same && access.row_stride != 0;
+        if fits {
+            access
+        } else {
+            self.copy(access, space)
+        }
+    }
+
+    fn node(&mut self, id: NodeId) -> Access {
+        let nodes = self.nodes;
+        let node = &nodes[id];
+        let (space, shape) = (node.space, node.shape.as_slice());
+        match &node.op {
+            Op::Input(index) => self.value(Source::Input(*index), space, shape),
+            Op::Literal(bits) => self.value(Source::Literal(*bits), space, shape),
+            Op::Constant(index) => self.value(Source::Constant(*index), space, shape),
+            Op::Broadcast(x) => self.access(*x).broadcast(shape),
+            Op::Permute(x, order) => self.access(*x).permute(order),
+            Op::Slice(x, axis, start) => {
+                let axis = *axis as usize;
+                self.access(*x).slice(axis, *start, shape[axis])
+            }
+            Op::Reshape(x) => {
+                let access = self.access(*x);
+                access.reshape(shape).unwrap_or_else(|| {
+                    let copied = self.copy(access, space);
+                    copied
+                        .reshape(shape)
+                        .expect("a dense value takes any shape")
+                })
+            }
+            Op::AsRows(x) => {
+                let mut access = self.access(*x);
+                self.program.table_rows.push((space, access.shape[0]));
+                access.row_stride = access.strides.remove(0);
+                access.shape.remove(0);
+                access.rows = if access.row_stride == 0 {
+                    Rows::Single
+                } else {
+                    Rows::Same
+                };
+                access
+            }
+            Op::Stack(x) => {
+                let mut access = self.access(*x);
+                self.program.table_rows.push((nodes[*x].space, shape[0]));
+                if let Rows::Via(_) = access.rows {
+                    access = self.copy(access, nodes[*x].space);
+                }
+                access.strides.insert(0, access.row_stride);
+                access.shape.insert(0, shape[0]);
+                (access.rows, access.row_stride) = (Rows::Single, 0);
+                access
+            }
+            Op::Gather(x, map) => {
+                let mut access = self.access(*x);
+                if let Rows::Via(_) = access.rows {
+                    access = self.copy(access, nodes[*x].space);
+                }
+                if access.rows == Rows::Same {
+                    access.rows = Rows::Via(*map);
+                }
+                access
+            }
+            Op::Unary(function, x) => {
+                let x = self.access(*x);
+                self.step(Kernel::Unary(*function), space, (space, shape), vec![x])
+            }
+            Op::Binary(function, a, b) => {
+                debug_assert_eq!(broadcast_shapes(&nodes[*a].shape, &nodes[*b].shape), shape);
+                let operands = [a, b].map(|&x| self.access(x).broadcast(shape)).to_vec();
+                self.step(Kernel::Binary(*function), space, (space, shape), operands)
+            }
+            Op::Select(c, a, b) => {
+                let operands = [c, a, b].map(|&x| self.access(x)).to_vec();
+                self.step(Kernel::Select, space, (space, shape), operands)
+            }
+            Op::SumAxes(x, mask) => {
+                let x = self.access(*x);
+                self.step(
+                    Kernel::SumAxes { mask: *mask },
+                    space,
+                    (space, shape),
+                    vec![x],
+                )
+            }
+            Op::Pad(x, axis, start) => {
+                let kernel = Kernel::Pad {
+                    axis: *axis as usize,
+                    start: *start,
+                };
+                let x = self.access(*x);
+                self.step(kernel, space, (space, shape), vec![x])
+            }
+            Op::Concat(parts, axis) => {
+                let operands = parts.iter().map(|&part| self.access(part)).collect();
+                let kernel = Kernel::Concat {
+                    axis: *axis as usize,
+                };
+                self.step(kernel, space, (space, shape), operands)
+            }
+            Op::Contract(x, w, map) => {
+                let x = self.access(*x);
+                let x = self.contiguous_last(x, space);
+                let weights = self.access(*w);
+                let mut weights = self.contiguous_last(weights, nodes[*w].space);
+                if let Rows::Via(_) = weights.rows {
+                    weights = self.copy(weights, nodes[*w].space);
+                }
+                if weights.rows == Rows::Same {
+                    weights.rows = Rows::Via(*map);
+                }
+                self.step(Kernel::Contract, space, (space, shape), vec![x, weights])
+            }
+            Op::ContractRows(x, y, map) => {
+                let from = map.source();
+                let operands = [x, y].map(|&id| {
+                    let access = self.access(id);
+                    self.contiguous_last(access, from)
+                });
+                if let Map::All(_) = map {
+                    let kernel = Kernel::ContractAll;
+                    return self.step(kernel, from, (space, shape), operands.to_vec());
+                }
+                let operands = operands.map(|access| self.whole(access, from)).to_vec();
+                self.note_map(*map);
+                self.step(Kernel::ContractInto(*map), space, (space, shape), operands)
+            }
+            Op::Product(table, open, operands) => {
+                let slots = self.program.tables[*table].clone();
+                let accesses = operands
+                    .iter()
+                    .zip(slots.slots())
+                    .filter_map(|(id, slot)| id.map(|id| (id, slot)))
+                    .map(|(id, slot)| {
+                        let access = self.access(id);
+                        if slot.channels {
+                            self.contiguous_last(access, space)
+                        } else {
+                            access
+                        }
+                    })
+                    .collect();
+                let kernel = Kernel::Product {
+                    table: *table,
+                    open: *open as usize,
+                };
+                self.step(kernel, space, (space, shape), accesses)
+            }
+            Op::Sum(x, map) => {
+                let from = map.source();
+                let x = self.access(*x);
+                match map {
+                    Map::All(_) => {
+                        let x = if x.is_dense() { x } else { self.copy(x, from) };
+                        self.step(Kernel::SumAll, from, (space, shape), vec![x])
+                    }
+                    Map::Receiver => {
+                        let x = if x.is_dense() { x } else { self.copy(x, from) };
+                        self.note_map(*map);
+                        self.step(Kernel::SumReceiver, from, (space, shape), vec![x])
+                    }
+                    _ => {
+                        let x = self.whole(x, from);
+                        self.note_map(*map);
+                        self.step(Kernel::SumInto(*map), space, (space, shape), vec![x])
+                    }
+                }
+            }
+        }
+    }
+}
