@@ -2,8 +2,8 @@
 //! both number types, one thread and several.
 
 use dipm_field::{
-    Bindings, Executor, Field, Graph, InstructionSet, Map, Number, Plan, ProductTable, Scalar,
-    Slot, Space, Unary, grad, reference,
+    Bindings, Executor, Field, Graph, InstructionSet, Map, Plan, ProductTable, Scalar, Slot, Space,
+    Unary, grad, reference,
 };
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -152,7 +152,7 @@ fn random_op<'g>(rng: &mut ChaCha8Rng, graph: &'g Graph, pool: &[Field<'g>]) -> 
         }
         9 => {
             let size: usize = shape.iter().product();
-            let divisors: Vec<usize> = (1..=size).filter(|d| size % d == 0).collect();
+            let divisors: Vec<usize> = (1..=size).filter(|&d| size.is_multiple_of(d)).collect();
             let first = *divisors.choose(rng)?;
             x.reshape(&[first, size / first])
         }
