@@ -49,7 +49,7 @@ pub use neighbors::{NeighborList, neighbor_list};
 pub use order::epoch_order;
 pub use paths::{DatasetPaths, expand_paths};
 pub use prepare::{DatasetOptions, Prepared, prepare};
-pub use report::{DatasetReport, Duplicate, FileReport, Range};
+pub use report::{DatasetReport, Duplicate, Exclusion, FileReport, ValueRange};
 pub use scan::RequiredLabels;
 pub use species::SpeciesTable;
 pub use splits::{Amount, Role, Splits};

@@ -42,7 +42,7 @@ impl fmt::Display for Exclusion {
 
 /// Least, mean and most of a quantity.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
+pub struct ValueRange {
     /// Smallest value; infinite when there is none.
     pub min: f64,
     /// Largest value; negative infinite when there is none.
@@ -51,7 +51,7 @@ pub struct Range {
     count: u64,
 }
 
-impl Default for Range {
+impl Default for ValueRange {
     fn default() -> Self {
         Self {
             min: f64::INFINITY,
@@ -62,7 +62,7 @@ impl Default for Range {
     }
 }
 
-impl Range {
+impl ValueRange {
     pub(crate) fn add(&mut self, value: f64) {
         self.add_many(value, value, value, 1);
     }
@@ -86,15 +86,6 @@ impl Range {
     /// Number of values.
     pub fn count(&self) -> u64 {
         self.count
-    }
-}
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.mean() {
-            Some(mean) => f.pad(&format!("{:.3} / {mean:.3} / {:.3}", self.min, self.max)),
-            None => f.pad("–"),
-        }
     }
 }
 
@@ -122,9 +113,9 @@ pub struct FileReport {
     /// Labels by key, over all structures of the file.
     pub labels: LabelReport,
     /// eV.
-    pub energy_per_atom: Range,
+    pub energy_per_atom: ValueRange,
     /// eV/Å, over atoms.
-    pub force_norm: Range,
+    pub force_norm: ValueRange,
     /// Structures with a cell and no periodic axis.
     pub num_ignored_cells: usize,
 }
@@ -142,8 +133,8 @@ impl FileReport {
             num_edges: 0,
             elements: BTreeMap::new(),
             labels: LabelReport::default(),
-            energy_per_atom: Range::default(),
-            force_norm: Range::default(),
+            energy_per_atom: ValueRange::default(),
+            force_norm: ValueRange::default(),
             num_ignored_cells: 0,
         }
     }
@@ -156,10 +147,19 @@ impl FileReport {
     fn merge(&mut self, other: &Self) {
         self.num_structures += other.num_structures;
         self.num_used += other.num_used;
+        self.num_isolated += other.num_isolated;
+        for (reason, n) in &other.excluded {
+            *self.excluded.entry(*reason).or_default() += n;
+        }
         self.num_atoms += other.num_atoms;
         self.num_edges += other.num_edges;
+        for (z, n) in &other.elements {
+            *self.elements.entry(*z).or_default() += n;
+        }
+        self.labels.merge(&other.labels);
         self.energy_per_atom.merge(&other.energy_per_atom);
         self.force_norm.merge(&other.force_norm);
+        self.num_ignored_cells += other.num_ignored_cells;
     }
 }
 
@@ -194,25 +194,29 @@ pub struct DatasetReport {
 }
 
 const WIDTH: usize = 100;
+/// Files shown one by one; the rest appear in the sum.
+const MOST_FILES: usize = 20;
 
 impl fmt::Display for DatasetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<24} {:>10} {:>9} {:>10}  {:>22}  {:>18}",
-            "", "structures", "atoms", "edges/atom", "energy/atom [eV]", "force norm [eV/Å]"
+            "{:<20} {:<26} {:>10} {:>13} {:>13} {:>13}",
+            "data", "found as", "structures", "min", "mean", "max"
         )?;
-        for file in &self.files {
+        for file in self.files.iter().take(MOST_FILES) {
             let name = file.file.file_name().unwrap_or_default().to_string_lossy();
-            row(f, &shorten(&format!("{}: {name}", file.role), 24), file)?;
-            details(f, file)?;
+            block(f, &format!("{}: {name}", file.role), file)?;
+        }
+        if self.files.len() > MOST_FILES {
+            writeln!(f, "… and {} more files", self.files.len() - MOST_FILES)?;
         }
         if let [first, rest @ ..] = self.files.as_slice()
             && !rest.is_empty()
         {
             let mut total = first.clone();
             rest.iter().for_each(|file| total.merge(file));
-            row(f, "all files", &total)?;
+            block(f, "all files", &total)?;
         }
         let roles: Vec<String> = self
             .roles
@@ -238,53 +242,81 @@ impl fmt::Display for DatasetReport {
     }
 }
 
-fn row(f: &mut fmt::Formatter<'_>, name: &str, file: &FileReport) -> fmt::Result {
-    writeln!(
-        f,
-        "{name:<24} {:>10} {:>9} {:>10.2}  {:>22}  {:>18}",
-        file.num_structures,
+/// Sizes, labels and exclusions of a file.
+fn block(f: &mut fmt::Formatter<'_>, name: &str, file: &FileReport) -> fmt::Result {
+    let summary = format!(
+        "{} atoms, {:.2} edges/atom; elements {}",
         file.num_atoms,
         file.edges_per_atom(),
-        format!("{}", file.energy_per_atom),
-        format!("{}", file.force_norm),
-    )
-}
-
-/// Elements, labels and exclusions of a file.
-fn details(f: &mut fmt::Formatter<'_>, file: &FileReport) -> fmt::Result {
-    let labels = [
-        ("energy", &file.labels.energy),
-        ("forces", &file.labels.forces),
-        ("stress", &file.labels.stress),
-        ("passed over", &file.labels.also),
-    ];
-    let mut parts = vec![format!(
-        "elements {}",
-        symbol_list(file.elements.keys().copied())
-    )];
-    for (label, keys) in labels {
-        let found: Vec<String> = keys.iter().map(|(key, n)| format!("`{key}` {n}")).collect();
-        match (found.is_empty(), label) {
-            (true, "passed over") => {}
-            (true, _) => parts.push(format!("no {label}")),
-            (false, _) => parts.push(format!("{label} {}", found.join(", "))),
-        }
+        symbol_list(file.elements.keys().copied()),
+    );
+    let name = shorten(name, 47);
+    wrapped(
+        f,
+        "",
+        &format!("{name:<47} {:>10}   {summary}", file.num_structures),
+    )?;
+    label(
+        f,
+        "energy/atom [eV]",
+        &file.labels.energy,
+        Some(&file.energy_per_atom),
+    )?;
+    label(
+        f,
+        "force norm [eV/Å]",
+        &file.labels.forces,
+        Some(&file.force_norm),
+    )?;
+    label(f, "stress [eV/Å³]", &file.labels.stress, None)?;
+    if !file.labels.also.is_empty() {
+        label(f, "passed over", &file.labels.also, None)?;
     }
-    wrapped(f, "    ", &parts.join("; "))?;
     for (reason, n) in &file.excluded {
-        wrapped(f, "    ", &format!("left out: {n} ({reason})"))?;
+        writeln!(f, "  left out: {n} ({reason})")?;
+    }
+    if file.num_ignored_cells > 0 {
+        writeln!(
+            f,
+            "  with a cell, but not periodic: {}",
+            file.num_ignored_cells
+        )?;
     }
     Ok(())
 }
 
-/// Writes words in lines of at most `WIDTH` columns.
+/// One line a key; the range stands in the first.
+fn label(
+    f: &mut fmt::Formatter<'_>,
+    label: &str,
+    keys: &BTreeMap<String, usize>,
+    range: Option<&ValueRange>,
+) -> fmt::Result {
+    if keys.is_empty() {
+        return writeln!(f, "  {label:<18} none");
+    }
+    for (i, (key, n)) in keys.iter().enumerate() {
+        let label = if i == 0 { label } else { "" };
+        let key = shorten(key, 26);
+        write!(f, "  {label:<18} {key:<26} {n:>10}")?;
+        if let Some((range, mean)) = range.and_then(|r| r.mean().map(|mean| (r, mean)))
+            && i == 0
+        {
+            write!(f, " {:>13.4} {mean:>13.4} {:>13.4}", range.min, range.max)?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+/// Writes words in lines of at most `WIDTH` columns, runs of blanks kept.
 fn wrapped(f: &mut fmt::Formatter<'_>, indent: &str, text: &str) -> fmt::Result {
     let mut line = String::from(indent);
     for word in text.split(' ') {
-        let width = line.chars().count() + 1 + word.chars().count();
-        if width > WIDTH && line.len() > indent.len() {
+        let width = line.chars().count() + word.chars().count();
+        if width > WIDTH && !line.trim().is_empty() {
             writeln!(f, "{}", line.trim_end())?;
-            line = format!("{indent}  ");
+            line = format!("{indent}    ");
         }
         line.push_str(word);
         line.push(' ');

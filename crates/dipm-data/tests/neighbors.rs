@@ -205,7 +205,8 @@ proptest! {
         // No two atoms are further apart than the diagonal of their box, and an image n cells away
         // is at least n heights away.
         let heights = [0, 1, 2].map(|i| det.abs() / norm(normal(i)));
-        let images = heights.map(|h| ((14.0 * 3_f64.sqrt() + r_max) / h).ceil() as i32);
+        let reach: f64 = 14.0 * 3_f64.sqrt() + r_max;
+        let images = heights.map(|h| (reach / h).ceil() as i32);
         let count: i32 = (0..3).filter(|a| pbc[*a]).map(|a| 2 * images[a] + 1).product();
         prop_assume!(count < 40_000);
         let list = neighbor_list(&positions, Some(&cell), pbc, r_max, None);
