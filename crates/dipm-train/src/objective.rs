@@ -1,6 +1,6 @@
 //! What the loop needs from a model and from the data: two small traits, so that the loop knows neither.
 
-use dipm_data::{Batch, DataError};
+use dipm_data::{Batch, DataError, Loader};
 
 use crate::loss::{Labels, LossTerms, LossWeights, Predictions};
 use crate::{Real, TrainError};
@@ -37,12 +37,28 @@ pub trait Batches {
     /// data and the epoch, so that a run can go on between any two batches.
     fn epoch(&self, epoch: u64, start_batch: u64) -> Box<dyn BatchStream + '_>;
 
-    /// Number of batches of an epoch, as well as it is known beforehand; for progress bars.
-    fn num_batches(&self) -> Option<u64>;
+    /// Number of batches of `epoch`, as well as it is known beforehand; for progress bars.
+    fn num_batches(&self, epoch: u64) -> Option<u64>;
 }
 
 /// The batches of one pass.
 pub trait BatchStream: Iterator<Item = Result<Batch, DataError>> {
     /// Time that `next` has waited for data so far.
     fn seconds_waited(&self) -> f64;
+}
+
+impl Batches for Loader {
+    fn epoch(&self, epoch: u64, start_batch: u64) -> Box<dyn BatchStream + '_> {
+        Box::new(Loader::epoch(self, epoch, start_batch as usize))
+    }
+
+    fn num_batches(&self, epoch: u64) -> Option<u64> {
+        Some(Loader::num_batches(self, epoch) as u64)
+    }
+}
+
+impl BatchStream for dipm_data::BatchStream {
+    fn seconds_waited(&self) -> f64 {
+        dipm_data::BatchStream::seconds_waited(self)
+    }
 }

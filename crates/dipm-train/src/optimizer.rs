@@ -259,7 +259,7 @@ fn amsgrad<T: Real>(
         let mu = beta_1 * first[i] + rest_1 * g;
         let nu = beta_2 * second[i] + rest_2 * (g * g);
         let nu_max = (nu * c.correction).larger(largest[i]);
-        let p = p - c.rate * mu / (nu_max.sqrt() + epsilon);
+        let p = p - c.rate * mu / (nu_max.square_root() + epsilon);
         first[i] = mu;
         second[i] = nu;
         largest[i] = nu_max;

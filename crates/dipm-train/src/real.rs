@@ -1,18 +1,12 @@
 //! The two floating-point types parameters are kept in.
 
-use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 /// `f32` or `f64`: the type of parameters, gradients, moments and their average.
 pub trait Real:
-    Copy
-    + Debug
-    + Default
+    dipm_field::Scalar
     + PartialEq
     + PartialOrd
-    + Send
-    + Sync
-    + 'static
     + Add<Output = Self>
     + AddAssign
     + Sub<Output = Self>
@@ -23,14 +17,8 @@ pub trait Real:
     /// Name in a safetensors header.
     const DTYPE: safetensors::Dtype;
 
-    /// Nearest value of this type.
-    fn from_f64(value: f64) -> Self;
-
-    /// Exact conversion.
-    fn to_f64(self) -> f64;
-
     /// Square root, rounded to nearest.
-    fn sqrt(self) -> Self;
+    fn square_root(self) -> Self;
 
     /// The larger of two numbers; `other` where `self` is NaN or not larger.
     fn larger(self, other: Self) -> Self;
@@ -47,15 +35,7 @@ macro_rules! real {
         impl Real for $type {
             const DTYPE: safetensors::Dtype = safetensors::Dtype::$dtype;
 
-            fn from_f64(value: f64) -> Self {
-                value as $type
-            }
-
-            fn to_f64(self) -> f64 {
-                self as f64
-            }
-
-            fn sqrt(self) -> Self {
+            fn square_root(self) -> Self {
                 self.sqrt()
             }
 

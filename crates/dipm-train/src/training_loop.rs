@@ -355,7 +355,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             epoch: self.position.epoch + u64::from(training),
             num_epochs: self.config.training.num_epochs,
             batches: if training { self.position.batch } else { 0 },
-            num_batches: data.num_batches(),
+            num_batches: data.num_batches(if training { self.position.epoch } else { 0 }),
             structures: 0,
             loss: None,
         }

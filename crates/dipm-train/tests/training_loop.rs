@@ -154,7 +154,7 @@ impl Batches for Data {
         Box::new(Stream(batches.into_iter()))
     }
 
-    fn num_batches(&self) -> Option<u64> {
+    fn num_batches(&self, _epoch: u64) -> Option<u64> {
         Some(self.num_batches)
     }
 }
