@@ -168,11 +168,26 @@ impl<T: Real> View for Tensor<'_, T> {
     }
 }
 
-impl<T: Real> Checkpoint<T> {
+/// A checkpoint whose buffers are borrowed from a run, so that saving copies nothing.
+#[derive(Debug, Clone)]
+pub struct CheckpointView<'a, T> {
+    /// Numbers and texts.
+    pub state: TrainingState,
+    /// Current parameters.
+    pub parameters: &'a [T],
+    /// Moments and accumulated gradient.
+    pub optimizer: &'a OptimizerState<T>,
+    /// Averaged parameters.
+    pub ema: &'a Ema<T>,
+    /// Parameters of the best model.
+    pub best: Option<&'a [T]>,
+}
+
+impl<T: Real> CheckpointView<'_, T> {
     /// Names and flat buffers of all groups of tensors.
     fn groups(&self) -> Vec<(&'static str, &[T])> {
         let mut groups: Vec<(&'static str, &[T])> = vec![
-            ("parameters", &self.parameters),
+            ("parameters", self.parameters),
             ("average", &self.ema.average),
             ("first_moment", &self.optimizer.first_moment),
             ("second_moment", &self.optimizer.second_moment),
@@ -181,7 +196,7 @@ impl<T: Real> Checkpoint<T> {
         if !self.optimizer.accumulated.is_empty() {
             groups.push(("accumulated", &self.optimizer.accumulated));
         }
-        if let Some(best) = &self.best {
+        if let Some(best) = self.best {
             groups.push(("best", best));
         }
         groups
@@ -196,7 +211,8 @@ impl<T: Real> Checkpoint<T> {
         let path = directory.join(TENSORS);
         let groups = self.groups();
         let tensors = groups.iter().flat_map(|(group, flat)| {
-            layout.split(flat).map(move |(name, shape, values)| {
+            let named = layout.split(flat);
+            named.map(move |(name, shape, values)| {
                 (format!("{group}.{name}"), Tensor { shape, values })
             })
         });
@@ -209,6 +225,19 @@ impl<T: Real> Checkpoint<T> {
         fs::write(&path, text).map_err(TrainError::io("write", &path))?;
         sync(&path)?;
         sync(directory)
+    }
+}
+
+impl<T: Real> Checkpoint<T> {
+    /// The same, borrowed.
+    pub fn view(&self) -> CheckpointView<'_, T> {
+        CheckpointView {
+            state: self.state.clone(),
+            parameters: &self.parameters,
+            optimizer: &self.optimizer,
+            ema: &self.ema,
+            best: self.best.as_deref(),
+        }
     }
 
     /// Reads the checkpoint in `directory`.
@@ -247,7 +276,7 @@ impl<T: Real> Checkpoint<T> {
             best: optional("best", state.best.is_some())?,
             state,
         };
-        let expected = checkpoint.groups().len() * layout.sizes().count();
+        let expected = checkpoint.view().groups().len() * layout.sizes().count();
         if tensors.len() != expected {
             let problem = format!(
                 "it holds {} tensors where the model needs {expected}; it belongs to another model",

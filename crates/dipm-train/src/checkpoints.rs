@@ -8,7 +8,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{self, Checkpoint, DataPosition, ParameterLayout, STATE, TENSORS};
+use crate::checkpoint::{
+    self, Checkpoint, CheckpointView, DataPosition, ParameterLayout, STATE, TENSORS,
+};
 use crate::metric_files::{CSV, JSONL};
 use crate::{CheckpointConfig, Real, TrainError};
 
@@ -176,7 +178,7 @@ impl Checkpoints {
     pub fn save<T: Real>(
         &self,
         layout: &ParameterLayout,
-        checkpoint: &Checkpoint<T>,
+        checkpoint: &CheckpointView<'_, T>,
     ) -> Result<PathBuf, TrainError> {
         let path = self.path(checkpoint.state.position);
         let name = path

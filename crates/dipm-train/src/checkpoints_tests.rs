@@ -82,7 +82,7 @@ fn saved(directory: &Path, epochs: impl IntoIterator<Item = u64>) -> Checkpoints
     let checkpoints = open(directory);
     for epoch in epochs {
         checkpoints
-            .save(&layout(), &checkpoint::<f32>(epoch, 0, 1))
+            .save(&layout(), &checkpoint::<f32>(epoch, 0, 1).view())
             .unwrap();
     }
     checkpoints
@@ -103,7 +103,7 @@ fn what_is_restored_equals_what_was_saved_bit_for_bit() {
         let directory = tempfile::tempdir().unwrap();
         let original = checkpoint::<T>(3, batch, accumulation);
         let checkpoints = open(directory.path());
-        checkpoints.save(&layout(), &original).unwrap();
+        checkpoints.save(&layout(), &original.view()).unwrap();
         let restored = checkpoints
             .restore::<T>(&config(directory.path()), &layout())
             .unwrap();

@@ -23,7 +23,9 @@ mod trainer;
 mod training_loop;
 mod weight_decay;
 
-pub use checkpoint::{BestModel, Checkpoint, DataPosition, ParameterLayout, TrainingState};
+pub use checkpoint::{
+    BestModel, Checkpoint, CheckpointView, DataPosition, ParameterLayout, TrainingState,
+};
 pub use checkpoints::{Checkpoints, Restored};
 pub use config::{CheckpointConfig, OptimizerConfig, TrainingLoopConfig};
 pub use error::TrainError;

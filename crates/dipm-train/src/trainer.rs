@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::checkpoint::{
-    BestModel, Checkpoint, DataPosition, FORMAT, ParameterLayout, TrainingState,
+    BestModel, CheckpointView, DataPosition, FORMAT, ParameterLayout, TrainingState,
 };
 use crate::loss::LossConfig;
 use crate::metric_files::MetricFiles;
@@ -34,7 +34,7 @@ pub struct TrainerConfig {
 
 /// A training run.
 ///
-/// The state between two batches is a value of this type; a [`Checkpoint`] of it and the data give the same bits again.
+/// The state between two batches is a value of this type; a checkpoint of it and the data give the same bits again.
 /// Many processes will each hold one and average the gradient between [`Objective::gradient`] and
 /// [`Optimizer::step`]; nothing else of the state depends on the data.
 pub struct Trainer<T, O> {
@@ -154,9 +154,9 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
     }
 
     /// The state as it would be saved now.
-    pub fn checkpoint(&self) -> Checkpoint<T> {
+    pub fn checkpoint(&self) -> CheckpointView<'_, T> {
         let optimizer = self.optimizer.state();
-        Checkpoint {
+        CheckpointView {
             state: TrainingState {
                 format: FORMAT,
                 program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -176,10 +176,10 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
                 config: self.config.config_text.clone(),
                 dataset_info: self.config.dataset_info.clone(),
             },
-            parameters: self.parameters.clone(),
-            optimizer: optimizer.clone(),
-            ema: self.ema.clone(),
-            best: self.best_parameters.clone(),
+            parameters: &self.parameters,
+            optimizer,
+            ema: &self.ema,
+            best: self.best_parameters.as_deref(),
         }
     }
 
