@@ -1,1 +1,31 @@
 //! Interatomic potentials: layers, architectures, weight files.
+//!
+//! A [`Model`] is what a file holds: options, facts about the data, parameters. A [`Potential`] is
+//! the model written as equations: energies, forces and stress as fields of the engine, from which
+//! training derives its gradients. A [`Predictor`] evaluates a model on batches.
+//!
+//! Units: Å, eV, eV/Å, eV/Å³ (tension > 0).
+
+mod architecture;
+mod error;
+pub mod layers;
+mod model;
+mod model_file;
+pub mod nequip;
+mod options;
+mod parameters;
+mod potential;
+mod predictor;
+mod real;
+mod registry;
+
+pub use architecture::{Architecture, ArchitectureConfig, ConfigProblem};
+pub use error::ModelError;
+pub use model::Model;
+pub use nequip::NequipConfig;
+pub use options::{Activation, Envelope, ParamDtype, ReferenceEnergies};
+pub use parameters::{Init, Parameter, ParameterSpec};
+pub use potential::{BatchInputs, Potential};
+pub use predictor::{Prediction, Predictor};
+pub use real::{Precision, Real};
+pub use registry::{ModelConfig, Target};

@@ -1,0 +1,61 @@
+//! What an architecture provides.
+
+use std::fmt;
+
+use dipm_data::DatasetInfo;
+use dipm_field::Field;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::layers::Edges;
+use crate::{ModelError, ParamDtype, ParameterSpec, ReferenceEnergies};
+
+/// Something wrong with an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// Name of the option.
+    pub key: &'static str,
+    /// What was found and what is allowed.
+    pub message: String,
+}
+
+impl ConfigProblem {
+    /// A problem with an option.
+    pub fn new(key: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { key, message }
+    }
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.key, self.message)
+    }
+}
+
+/// The options of an architecture: plain data with the names and defaults of the files.
+pub trait ArchitectureConfig: Serialize + DeserializeOwned + Default {
+    /// Everything that is wrong with the options.
+    fn validate(&self) -> Vec<ConfigProblem>;
+
+    /// How parameters are stored.
+    fn param_dtype(&self) -> ParamDtype;
+
+    /// Where the energies of isolated atoms come from; `None` means the dataset.
+    fn atomic_energies(&self) -> Option<&ReferenceEnergies>;
+
+    /// The network for a dataset. The options are valid.
+    ///
+    /// # Errors
+    /// [`ModelError::Dataset`] when the dataset does not suit the architecture.
+    fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError>;
+}
+
+/// A network that gives each atom an energy.
+pub trait Architecture {
+    /// All parameters, dead ones included, in a fixed order.
+    fn parameters(&self) -> Vec<ParameterSpec>;
+
+    /// The raw node energies, [Atoms, 1], without scaling and energies of isolated atoms.
+    fn node_energies<'g>(&self, edges: &Edges<'g>) -> Field<'g>;
+}

@@ -1,0 +1,40 @@
+//! Layers: pieces of equations that architectures share.
+//!
+//! A feature of irreps a₁ + a₂ + … is held as one [`Block`] an entry, of shape [2l + 1, C] with the
+//! C copies last. Layers own the names and shapes of their parameters; a parameter becomes a field
+//! where it is used, so that what nothing reads costs nothing.
+
+mod activation;
+mod edges;
+mod gate;
+mod harmonics;
+mod linear;
+mod live;
+mod mlp;
+mod radial;
+mod species;
+mod tensor_product;
+
+use dipm_field::Field;
+
+pub use edges::Edges;
+pub use gate::Gate;
+pub use harmonics::harmonics;
+pub use linear::Linear;
+pub use live::Live;
+pub use mlp::Mlp;
+pub use radial::bessel;
+pub use species::{SPECIES, SPECIES_TABLE, SpeciesEmbedding, SpeciesLinear, on_atoms};
+pub use tensor_product::{Path, TensorProduct};
+
+/// The copies of one irrep entry, [2l + 1, C]; `None` when nothing reads them.
+pub type Block<'g> = Option<Field<'g>>;
+
+/// Sum of two blocks; both live or both not.
+pub fn add<'g>(a: Block<'g>, b: Block<'g>) -> Block<'g> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (None, None) => None,
+        _ => panic!("a live block is added to a dead one"),
+    }
+}

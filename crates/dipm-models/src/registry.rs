@@ -1,0 +1,199 @@
+//! The architectures there are, and their options as one type.
+
+use std::str::FromStr;
+
+use dipm_data::DatasetInfo;
+use serde_json::Value;
+
+use crate::architecture::{Architecture, ArchitectureConfig};
+use crate::nequip::NequipConfig;
+use crate::options::fold;
+use crate::{ConfigProblem, ModelError, ParamDtype, ReferenceEnergies};
+
+/// Names of all architectures of the format, supported or not.
+const NAMES: [&str; 7] = [
+    "mace",
+    "nequip",
+    "visnet",
+    "liten",
+    "equiformerv2",
+    "uma",
+    "so3krates",
+];
+
+/// One line an architecture: variant, config and registry name.
+macro_rules! architectures {
+    ($($variant:ident($config:ty) = $name:literal,)*) => {
+        /// A supported architecture.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Target {
+            $(#[doc = concat!("`target: ", $name, "`")] $variant,)*
+        }
+
+        impl Target {
+            /// The supported architectures.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The name in files.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The options with their defaults.
+            pub fn default_config(self) -> ModelConfig {
+                match self {
+                    $(Self::$variant => ModelConfig::$variant(<$config>::default()),)*
+                }
+            }
+
+            /// Reads options from a JSON object; unknown keys are an error, missing ones take their
+            /// defaults.
+            ///
+            /// # Errors
+            /// A sentence naming the key.
+            pub fn read_config(self, options: Value) -> Result<ModelConfig, String> {
+                match self {
+                    $(Self::$variant => {
+                        let config: $config =
+                            serde_json::from_value(options).map_err(|e| e.to_string())?;
+                        Ok(ModelConfig::$variant(config))
+                    })*
+                }
+            }
+        }
+
+        /// The options of a model.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum ModelConfig {
+            $(#[doc = concat!("Options of `", $name, "`.")] $variant($config),)*
+        }
+
+        impl ModelConfig {
+            /// The architecture.
+            pub fn target(&self) -> Target {
+                match self {
+                    $(Self::$variant(_) => Target::$variant,)*
+                }
+            }
+
+            /// The options as a JSON object, every key present, in the order of the files.
+            pub fn to_json(&self) -> Value {
+                let value = match self {
+                    $(Self::$variant(config) => serde_json::to_value(config),)*
+                };
+                value.expect("options are numbers, strings and maps with string keys")
+            }
+
+            /// Everything that is wrong with the options.
+            pub fn validate(&self) -> Vec<ConfigProblem> {
+                match self {
+                    $(Self::$variant(config) => config.validate(),)*
+                }
+            }
+
+            /// How parameters are stored.
+            pub fn param_dtype(&self) -> ParamDtype {
+                match self {
+                    $(Self::$variant(config) => config.param_dtype(),)*
+                }
+            }
+
+            /// Where the energies of isolated atoms come from; `None` means the dataset.
+            pub fn atomic_energies(&self) -> Option<&ReferenceEnergies> {
+                match self {
+                    $(Self::$variant(config) => config.atomic_energies(),)*
+                }
+            }
+
+            fn build_valid(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
+                match self {
+                    $(Self::$variant(config) => config.build(info),)*
+                }
+            }
+        }
+
+        $(impl From<$config> for ModelConfig {
+            fn from(config: $config) -> Self {
+                Self::$variant(config)
+            }
+        })*
+    };
+}
+
+architectures! {
+    Nequip(NequipConfig) = "nequip",
+}
+
+impl FromStr for Target {
+    type Err = ModelError;
+
+    /// Reads a name; case and underscores do not matter.
+    fn from_str(text: &str) -> Result<Self, ModelError> {
+        let folded = fold(text);
+        let list = |names: &[&str]| names.join(", ");
+        if let Some(target) = Self::ALL.iter().find(|target| target.name() == folded) {
+            return Ok(*target);
+        }
+        match NAMES.iter().find(|name| **name == folded) {
+            Some(name) => Err(ModelError::UnsupportedTarget {
+                target: name,
+                supported: list(&Self::ALL.iter().map(|t| t.name()).collect::<Vec<_>>()),
+            }),
+            None => Err(ModelError::UnknownTarget {
+                name: text.to_owned(),
+                known: list(&NAMES),
+            }),
+        }
+    }
+}
+
+impl ModelConfig {
+    /// The network for a dataset.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] with all problems of the options, [`ModelError::Dataset`] when the
+    /// dataset does not suit the architecture.
+    pub fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
+        let problems = self.validate();
+        if problems.is_empty() {
+            return self.build_valid(info);
+        }
+        let target = self.target().name();
+        Err(ModelError::Config { target, problems })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_ignore_case_and_underscores() {
+        for text in ["nequip", "NequIP", "Neq_UIP"] {
+            assert_eq!(text.parse::<Target>().unwrap(), Target::Nequip);
+        }
+    }
+
+    #[test]
+    fn known_and_unknown_models_are_told_apart() {
+        let error = |text: &str| text.parse::<Target>().unwrap_err().to_string();
+        assert!(error("Equiformer_V2").contains("`equiformerv2` is not supported yet"));
+        assert!(error("schnet").contains("unknown model `schnet`"));
+        assert!(error("schnet").contains("mace, nequip"));
+    }
+
+    #[test]
+    fn options_survive_json() {
+        let config = Target::Nequip.default_config();
+        assert_eq!(
+            Target::Nequip.read_config(config.to_json()).unwrap(),
+            config
+        );
+        let error = Target::Nequip
+            .read_config(serde_json::json!({"num_layer": 2}))
+            .unwrap_err();
+        assert!(error.contains("num_layer"), "{error}");
+    }
+}
