@@ -251,11 +251,8 @@ fn block(f: &mut fmt::Formatter<'_>, name: &str, file: &FileReport) -> fmt::Resu
         symbol_list(file.elements.keys().copied()),
     );
     let name = shorten(name, 47);
-    wrapped(
-        f,
-        "",
-        &format!("{name:<47} {:>10}   {summary}", file.num_structures),
-    )?;
+    writeln!(f, "{name:<47} {:>10}", file.num_structures)?;
+    wrapped(f, "  ", &summary)?;
     label(
         f,
         "energy/atom [eV]",
