@@ -1,7 +1,7 @@
 //! Kernels that work entry by entry: functions, copies, sums over inner axes.
 
 use super::lanes::{Lanes, sealed::Float};
-use super::view::{Nest, View, load, store, walk};
+use super::view::{Inner, Nest, View, load, store, walk};
 use crate::graph::{Binary, Unary};
 
 /// A function of `A` vectors.
@@ -133,9 +133,68 @@ impl<L: Lanes> Pointwise<L, 1> for Power {
     }
 }
 
+/// f in an innermost loop.
+struct Apply<F, const A: usize> {
+    function: F,
+    out_stride: usize,
+    strides: [usize; A],
+    /// Whether every operand is read in order or stands still, and the output written in order.
+    dense: bool,
+}
+
+/// `A` vectors of operands that are read in order or stand still.
+#[inline(always)]
+unsafe fn dense_vectors<L: Lanes, const A: usize>(
+    from: &[*const L::T; A],
+    strides: &[usize; A],
+    i: usize,
+) -> [L::V; A] {
+    unsafe {
+        std::array::from_fn(|a| {
+            if strides[a] == 1 {
+                L::load(from[a].add(i))
+            } else {
+                L::splat(*from[a])
+            }
+        })
+    }
+}
+
+impl<L: Lanes, F: Pointwise<L, A>, const A: usize> Inner<L::T, A> for On<L, Apply<F, A>> {
+    #[inline(always)]
+    unsafe fn run(&self, out: *mut L::T, from: [*const L::T; A], length: usize) {
+        unsafe {
+            let Apply {
+                function,
+                out_stride,
+                strides,
+                dense,
+            } = &self.0;
+            let mut i = 0;
+            if *dense {
+                while i + L::N <= length {
+                    let x = dense_vectors::<L, A>(&from, strides, i);
+                    L::store(out.add(i), function.eval(x));
+                    i += L::N;
+                }
+            }
+            while i < length {
+                let n = (length - i).min(L::N);
+                let x =
+                    std::array::from_fn(|a| load::<L>(from[a].add(i * strides[a]), strides[a], n));
+                store::<L>(out.add(i * out_stride), *out_stride, n, function.eval(x));
+                i += n;
+            }
+        }
+    }
+}
+
+/// A loop body together with the vectors it works in.
+struct On<L, B>(B, std::marker::PhantomData<L>);
+
 #[inline(always)]
 unsafe fn apply<L: Lanes, F: Pointwise<L, A>, const A: usize>(
-    f: F,
+    function: F,
     nest: &Nest,
     rows: usize,
     output: (*mut L::T, usize),
@@ -146,29 +205,19 @@ unsafe fn apply<L: Lanes, F: Pointwise<L, A>, const A: usize>(
         let out_stride = nest.strides[0][last];
         let strides: [usize; A] = std::array::from_fn(|a| nest.strides[a + 1][last]);
         let dense = out_stride == 1 && strides.iter().all(|&stride| stride <= 1);
-        walk(nest, rows, output, operands, |out, from, length| {
-            let mut i = 0;
-            if dense {
-                while i + L::N <= length {
-                    let x = std::array::from_fn(|a| {
-                        if strides[a] == 1 {
-                            L::load(from[a].add(i))
-                        } else {
-                            L::splat(*from[a])
-                        }
-                    });
-                    L::store(out.add(i), f.eval(x));
-                    i += L::N;
-                }
-            }
-            while i < length {
-                let n = (length - i).min(L::N);
-                let x =
-                    std::array::from_fn(|a| load::<L>(from[a].add(i * strides[a]), strides[a], n));
-                store::<L>(out.add(i * out_stride), out_stride, n, f.eval(x));
-                i += n;
-            }
-        });
+        let body = Apply {
+            function,
+            out_stride,
+            strides,
+            dense,
+        };
+        walk(
+            nest,
+            rows,
+            output,
+            operands,
+            &On::<L, _>(body, std::marker::PhantomData),
+        );
     }
 }
 
@@ -275,12 +324,35 @@ pub(crate) unsafe fn sum_axes<L: Lanes>(
             *out.add(i) = L::T::ZERO;
         }
         let last = nest.lengths.len() - 1;
-        let (to, from) = (nest.strides[0][last], nest.strides[1][last]);
-        walk(nest, rows, (out, width), x, |out, [x], length| {
+        let body = Accumulate {
+            to: nest.strides[0][last],
+            from: nest.strides[1][last],
+        };
+        walk(
+            nest,
+            rows,
+            (out, width),
+            x,
+            &On::<L, _>(body, std::marker::PhantomData),
+        );
+    }
+}
+
+/// out += x in an innermost loop.
+struct Accumulate {
+    to: usize,
+    from: usize,
+}
+
+impl<L: Lanes> Inner<L::T, 1> for On<L, Accumulate> {
+    #[inline(always)]
+    unsafe fn run(&self, out: *mut L::T, [x]: [*const L::T; 1], length: usize) {
+        unsafe {
+            let Accumulate { to, from } = self.0;
+            let mut i = 0;
             match (to, from) {
                 (0, 1) => {
                     let mut sum = number::<L>(0.0);
-                    let mut i = 0;
                     while i < length {
                         let n = (length - i).min(L::N);
                         sum = L::add(sum, L::load_part(x.add(i), n));
@@ -289,7 +361,6 @@ pub(crate) unsafe fn sum_axes<L: Lanes>(
                     *out = *out + L::sum(sum);
                 }
                 (1, 1) => {
-                    let mut i = 0;
                     while i < length {
                         let n = (length - i).min(L::N);
                         let sum = L::add(L::load_part(out.add(i), n), L::load_part(x.add(i), n));
@@ -298,12 +369,13 @@ pub(crate) unsafe fn sum_axes<L: Lanes>(
                     }
                 }
                 _ => {
-                    for i in 0..length {
+                    while i < length {
                         let slot = out.add(i * to);
                         *slot = *slot + *x.add(i * from);
+                        i += 1;
                     }
                 }
             }
-        });
+        }
     }
 }

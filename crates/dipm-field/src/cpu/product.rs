@@ -475,22 +475,14 @@ unsafe fn reduce_row<L: Lanes>(
         }
         for reduction in reductions {
             for chunk in reduction.inner.chunks(8) {
-                let mut sums = [L::splat(L::T::ZERO); 8];
-                let mut c = 0;
-                while c < program.channels {
-                    let n = (program.channels - c).min(L::N);
-                    let mut y = L::splat(L::T::ONE);
-                    if let [first, rest @ ..] = &reduction.outer[..] {
-                        y = L::load_part(outer[0].add(first + c), n);
-                        for (offset, row) in rest.iter().zip(&outer[1..]) {
-                            y = L::mul(y, L::load_part(row.add(offset + c), n));
-                        }
-                    }
-                    for ((offset, _), sum) in chunk.iter().zip(&mut sums) {
-                        *sum = L::fma(L::load_part(inner.add(offset + c), n), y, *sum);
-                    }
-                    c += n;
-                }
+                let sums = match chunk.len() {
+                    1 => dot_products::<L, 1>(program.channels, inner, outer, reduction, chunk),
+                    2 => dot_products::<L, 2>(program.channels, inner, outer, reduction, chunk),
+                    3 => dot_products::<L, 3>(program.channels, inner, outer, reduction, chunk),
+                    5 => dot_products::<L, 5>(program.channels, inner, outer, reduction, chunk),
+                    7 => dot_products::<L, 7>(program.channels, inner, outer, reduction, chunk),
+                    _ => dot_products::<L, 8>(program.channels, inner, outer, reduction, chunk),
+                };
                 for ((_, uses), sum) in chunk.iter().zip(sums) {
                     for &(target, factor) in uses {
                         let p = partial.add(target * L::N);
@@ -502,6 +494,53 @@ unsafe fn reduce_row<L: Lanes>(
         }
         for target in 0..program.open_dim {
             *out.add(target) = L::sum(L::load(partial.add(target * L::N)));
+        }
+    }
+}
+
+/// Products of up to `K` components of the inner operand with the outer ones, lane by lane, summed
+/// over the channels; a component past the last of `chunk` repeats the first.
+#[inline(always)]
+unsafe fn dot_products<L: Lanes, const K: usize>(
+    channels: usize,
+    inner: *const L::T,
+    outer: [*const L::T; 4],
+    reduction: &Reduction,
+    chunk: &[(usize, Vec<(usize, usize)>)],
+) -> [L::V; 8] {
+    unsafe {
+        let rows: [*const L::T; K] =
+            std::array::from_fn(|k| inner.add(chunk.get(k).unwrap_or(&chunk[0]).0));
+        let mut sums = [L::splat(L::T::ZERO); K];
+        let mut c = 0;
+        while c < channels {
+            let n = channels - c;
+            let mut y = L::splat(L::T::ONE);
+            if let [first, rest @ ..] = &reduction.outer[..] {
+                y = load_some::<L>(outer[0].add(first + c), n);
+                for (offset, row) in rest.iter().zip(&outer[1..]) {
+                    y = L::mul(y, load_some::<L>(row.add(offset + c), n));
+                }
+            }
+            for k in 0..K {
+                sums[k] = L::fma(load_some::<L>(rows[k].add(c), n), y, sums[k]);
+            }
+            c += L::N;
+        }
+        let mut result = [L::splat(L::T::ZERO); 8];
+        result[..K].copy_from_slice(&sums);
+        result
+    }
+}
+
+/// A vector, or the `n` numbers that are left.
+#[inline(always)]
+unsafe fn load_some<L: Lanes>(p: *const L::T, n: usize) -> L::V {
+    unsafe {
+        if n >= L::N {
+            L::load(p)
+        } else {
+            L::load_part(p, n)
         }
     }
 }

@@ -136,8 +136,17 @@ pub(crate) unsafe fn store<L: Lanes>(p: *mut L::T, stride: usize, n: usize, v: L
     }
 }
 
-/// Calls `inner` for every innermost loop of `nest` over `rows` rows: with the output, the operands
-/// and the length of the loop.
+/// What to do in an innermost loop. A trait, not a closure, since it must be inlined into the
+/// function that enables the instruction set, and closures cannot be told to.
+pub(crate) trait Inner<T, const A: usize> {
+    /// With the output, the operands and the length of the loop.
+    ///
+    /// # Safety
+    /// The pointers must be valid over the loop.
+    unsafe fn run(&self, out: *mut T, from: [*const T; A], length: usize);
+}
+
+/// Runs `inner` for every innermost loop of `nest` over `rows` rows.
 ///
 /// # Safety
 /// The views must cover the tile.
@@ -147,7 +156,7 @@ pub(crate) unsafe fn walk<T, const A: usize>(
     rows: usize,
     output: (*mut T, usize),
     operands: &[View<T>; A],
-    mut inner: impl FnMut(*mut T, [*const T; A], usize),
+    inner: &impl Inner<T, A>,
 ) {
     unsafe {
         let axes = nest.lengths.len();
@@ -160,7 +169,7 @@ pub(crate) unsafe fn walk<T, const A: usize>(
             let out = output.0.add(row * output.1);
             let from: [*const T; A] = std::array::from_fn(|a| operands[a].row(row));
             if axes == 1 {
-                inner(out, from, nest.lengths[0] * factor);
+                inner.run(out, from, nest.lengths[0] * factor);
                 continue;
             }
             let last = nest.lengths[axes - 1];
@@ -169,7 +178,7 @@ pub(crate) unsafe fn walk<T, const A: usize>(
             let mut out_at = 0;
             let mut at = [0usize; A];
             for _ in 0..outer {
-                inner(
+                inner.run(
                     out.add(out_at),
                     std::array::from_fn(|a| from[a].add(at[a])),
                     last,
