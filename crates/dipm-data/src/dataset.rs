@@ -144,18 +144,22 @@ impl Dataset {
                 present: Vec::new(),
             });
         };
-        let mut sum = 0.0;
-        for &z in &structure.atomic_numbers {
-            let atomic = energies.get(z, structure.task.unwrap_or(0));
-            sum += atomic.ok_or_else(|| DataError::BrokenStructure {
-                origin: structure.origin.clone(),
-                reason: format!(
-                    "no atomic energy of {} for a formation energy",
-                    symbol_or_number(z)
-                ),
-            })?;
-        }
-        structure.energy = Some(energy - sum);
+        structure.energy = Some(energy - reference_energy(structure, energies)?);
         Ok(())
     }
+}
+
+/// Σ E0 of a structure.
+pub(crate) fn reference_energy(
+    structure: &Structure,
+    energies: &AtomicEnergies,
+) -> Result<f64, DataError> {
+    let total = energies.total(&structure.atomic_numbers, structure.task.unwrap_or(0));
+    total.map_err(|z| DataError::BrokenStructure {
+        origin: structure.origin.clone(),
+        reason: format!(
+            "no atomic energy of {}, which the formation energy needs",
+            symbol_or_number(z)
+        ),
+    })
 }

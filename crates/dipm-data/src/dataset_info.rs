@@ -35,6 +35,17 @@ impl AtomicEnergies {
         energy.filter(|e| !e.is_nan())
     }
 
+    /// Σ E0 over the atoms of a structure of this task, eV.
+    ///
+    /// # Errors
+    /// The first atomic number without an energy.
+    pub fn total(&self, atomic_numbers: &[u8], task: usize) -> Result<f64, u8> {
+        atomic_numbers
+            .iter()
+            .map(|&z| self.get(z, task).ok_or(z))
+            .sum()
+    }
+
     /// Number of tasks: 1 for a single set of energies.
     pub fn num_tasks(&self) -> usize {
         match self {

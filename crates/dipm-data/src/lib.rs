@@ -5,6 +5,21 @@
 //! a training run, reads all of them once (statistics, pre-flight report, checks) and returns one
 //! [`Dataset`] a role; a [`Loader`] then streams batches of it on background threads.
 //!
+//! ```no_run
+//! use dipm_data::{BatchLimits, DatasetOptions, DatasetPaths, Loader, LoaderOptions, SpeciesTable};
+//!
+//! let mut options = DatasetOptions::new(DatasetPaths::single("train.xyz"));
+//! options.cutoff = 4.0; // Å
+//! let data = dipm_data::prepare(&options)?;
+//! println!("{}", data.report);
+//! let species = SpeciesTable::from_info(&data.info);
+//! let loader = Loader::new(data.train, LoaderOptions::new(species, BatchLimits::by_count(16)))?;
+//! for batch in loader.epoch(0, 0) {
+//!     println!("{} atoms", batch?.total_atoms());
+//! }
+//! # Ok::<(), dipm_data::DataError>(())
+//! ```
+//!
 //! Units: Å, eV, eV/Å, eV/Å³ (tension > 0). Cell vectors are rows.
 
 mod atomic_energies;

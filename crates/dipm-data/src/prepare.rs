@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::dataset::{Dataset, Item};
-use crate::dataset_info::DatasetInfo;
+use crate::dataset_info::{AtomicEnergies, DatasetInfo};
 use crate::elements::symbol_list;
 use crate::error::{DataError, MAX_PROBLEMS};
 use crate::labels::LabelKeys;
@@ -144,6 +144,11 @@ impl DatasetOptions {
         Ok(())
     }
 
+    fn subtracted(&self, info: &DatasetInfo) -> Option<AtomicEnergies> {
+        self.use_formation_energies
+            .then(|| info.atomic_energies_map.clone())
+    }
+
     fn rules(&self) -> ScanRules {
         let mut required = self.required;
         required.energy |= self.use_formation_energies;
@@ -156,6 +161,7 @@ impl DatasetOptions {
             known: self.info.as_ref().map(SpeciesTable::from_info),
             exclude_unknown_elements: self.exclude_unknown_elements,
             required,
+            subtracted: self.info.as_ref().and_then(|info| self.subtracted(info)),
         }
     }
 }
@@ -214,9 +220,7 @@ pub fn prepare(options: &DatasetOptions) -> Result<Prepared, DataError> {
             keys: options.label_keys.clone(),
             r_max: options.cutoff,
             max_neighbors_per_atom: options.max_neighbors_per_atom,
-            subtracted: options
-                .use_formation_energies
-                .then(|| scanned.info.atomic_energies_map.clone()),
+            subtracted: options.subtracted(&scanned.info),
         })
     };
     let [train, valid, test] = chosen;
@@ -269,49 +273,70 @@ struct Scanned {
     items: [Vec<Item>; 3],
 }
 
-/// The pass over all files; training files come first and give the table of elements.
+/// The pass over all files; training files come first and give statistics and elements.
 fn scan(options: &DatasetOptions, opened: &Opened) -> Result<Scanned, DataError> {
-    let mut rules = options.rules();
+    let mut pass = Pass {
+        opened,
+        rules: options.rules(),
+        problems: Problems::default(),
+        report: DatasetReport::default(),
+        items: Default::default(),
+    };
     let mut statistics = Statistics::default();
-    let mut problems = Problems::default();
-    let mut report = DatasetReport::default();
-    let mut items: [Vec<Item>; 3] = Default::default();
-    for (f, ((file, task), role)) in opened.files.iter().zip(&opened.roles).enumerate() {
-        let is_train = *role == Role::Train;
-        if !is_train && (rules.known.is_none() || options.drop_unseen_elements) {
-            rules.known = Some(SpeciesTable::new(statistics.elements()));
-            rules.exclude_unknown_elements |= options.drop_unseen_elements;
-        }
-        let sums = is_train.then_some(&mut statistics);
-        let mut scan = scan_file(file, f, *task, &rules, sums, &mut problems);
-        scan.report.role = *role;
-        if file.is_empty() {
-            problems.push(DataError::broken_file(
-                file.path(),
-                "the file holds no structures",
-            ));
-        }
-        tracing::debug!(file = %file.path().display(), structures = file.len(), "scanned");
-        items[*role as usize].append(&mut scan.items);
-        for (z, energy) in scan.isolated_atoms {
-            report.isolated_atoms.entry(z).or_insert(energy);
-        }
-        report.files.push(scan.report);
-    }
-    problems.into_result()?;
+    pass.scan(Role::Train, Some(&mut statistics));
     if statistics.num_structures() == 0 {
+        pass.problems.into_result()?;
         return Err(DataError::EmptyDataset {
             role: Role::Train.to_string(),
             reason: "every structure was left out".to_owned(),
         });
     }
-    let info = dataset_info(options, statistics, &mut report);
-    report.add_warnings();
+    let info = dataset_info(options, statistics, &mut pass.report);
+    pass.rules.known = Some(SpeciesTable::from_info(&info));
+    pass.rules.exclude_unknown_elements |= options.drop_unseen_elements;
+    pass.rules.subtracted = options.subtracted(&info);
+    pass.scan(Role::Valid, None);
+    pass.scan(Role::Test, None);
+    pass.problems.into_result()?;
+    pass.report.add_warnings();
     Ok(Scanned {
         info,
-        report,
-        items,
+        report: pass.report,
+        items: pass.items,
     })
+}
+
+/// The pass under way.
+struct Pass<'a> {
+    opened: &'a Opened,
+    rules: ScanRules,
+    problems: Problems,
+    report: DatasetReport,
+    items: [Vec<Item>; 3],
+}
+
+impl Pass<'_> {
+    /// Scans the files of one role.
+    fn scan(&mut self, role: Role, mut statistics: Option<&mut Statistics>) {
+        let files = self.opened.files.iter().zip(&self.opened.roles).enumerate();
+        for (f, ((file, task), _)) in files.filter(|(_, (_, r))| **r == role) {
+            let sums = statistics.as_deref_mut();
+            let mut scan = scan_file(file, f, *task, &self.rules, sums, &mut self.problems);
+            scan.report.role = role;
+            if file.is_empty() {
+                self.problems.push(DataError::broken_file(
+                    file.path(),
+                    "the file holds no structures",
+                ));
+            }
+            tracing::debug!(file = %file.path().display(), structures = file.len(), "scanned");
+            self.items[role as usize].append(&mut scan.items);
+            for (z, energy) in scan.isolated_atoms {
+                self.report.isolated_atoms.entry(z).or_insert(energy);
+            }
+            self.report.files.push(scan.report);
+        }
+    }
 }
 
 /// The statistics computed, or those given, updated as asked.

@@ -5,7 +5,8 @@ use std::hash::{DefaultHasher, Hasher};
 
 use rayon::prelude::*;
 
-use crate::dataset::Item;
+use crate::dataset::{Item, reference_energy};
+use crate::dataset_info::AtomicEnergies;
 use crate::elements::{symbol_list, symbol_or_number};
 use crate::error::{DataError, MAX_PROBLEMS};
 use crate::graph::Graph;
@@ -56,6 +57,8 @@ pub(crate) struct ScanRules {
     /// Leave structures with other elements out instead of refusing them.
     pub exclude_unknown_elements: bool,
     pub required: RequiredLabels,
+    /// Atomic energies that formation energies need (`use_formation_energies`).
+    pub subtracted: Option<AtomicEnergies>,
 }
 
 /// What the pass keeps of one structure.
@@ -123,7 +126,7 @@ pub(crate) fn scan_file(
             .clone()
             .into_par_iter()
             .with_min_len(4)
-            .map(|index| analyse(file, index, rules))
+            .map(|index| analyse(file, index, task, rules))
             .collect();
         for (index, analysis) in range.zip(analyses) {
             match analysis {
@@ -191,8 +194,14 @@ impl FileScan {
 }
 
 /// Reads one structure, checks it and sums it up.
-fn analyse(file: &StructureFile, index: usize, rules: &ScanRules) -> Result<Analysis, DataError> {
-    let (structure, sources) = file.read(index, &rules.keys)?;
+fn analyse(
+    file: &StructureFile,
+    index: usize,
+    task: Option<usize>,
+    rules: &ScanRules,
+) -> Result<Analysis, DataError> {
+    let (mut structure, sources) = file.read(index, &rules.keys)?;
+    structure.task = task;
     let composition = composition(&structure);
     let unknown = unknown_element(&structure, &composition, rules)?;
     let graph = Graph::new(structure, rules.r_max, rules.max_neighbors_per_atom)?;
@@ -213,6 +222,9 @@ fn analyse(file: &StructureFile, index: usize, rules: &ScanRules) -> Result<Anal
         Some(Exclusion::TooManyEdges)
     } else {
         check_labels(file, structure, rules)?;
+        if let Some(energies) = &rules.subtracted {
+            reference_energy(structure, energies)?;
+        }
         None
     };
     Ok(Analysis {

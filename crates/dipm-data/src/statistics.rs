@@ -98,7 +98,12 @@ impl Statistics {
             })
         };
         info.atomic_energies_map = match &info.task_list {
-            None => AtomicEnergies::Single(solve(0)),
+            None => {
+                // An element that only occurs without energies gets 0, as in the minimum norm.
+                let energies = solve(0);
+                let of = |z: &u8| energies.get(z).copied().unwrap_or(0.0);
+                AtomicEnergies::Single(elements.iter().map(|z| (*z, of(z))).collect())
+            }
             Some(tasks) => {
                 let energies: Vec<BTreeMap<u8, f64>> = (0..tasks.len()).map(&mut solve).collect();
                 let of = |z: u8| -> Vec<f64> {

@@ -132,6 +132,29 @@ fn stress_is_required_on_demand() {
 }
 
 #[test]
+fn energies_may_be_absent_when_they_are_not_required() {
+    let partly = molecules(2) + &molecule(0.9, "").replace("H 0 0 0 ", "O 0 0 0 ");
+    let files = Files::new(&[("partly.xyz", &partly), ("none.xyz", &molecule(0.9, ""))]);
+    let mut options = files.options("partly.xyz");
+    options.required.energy = false;
+    let prepared = prepare(&options).unwrap();
+    assert_eq!(prepared.train.structure(2).unwrap().energy, None, "never 0");
+    let AtomicEnergies::Single(energies) = prepared.info.atomic_energies_map else {
+        panic!()
+    };
+    assert!(energies[&1] < 0.0 && energies[&8] == 0.0);
+    assert!(
+        prepared
+            .report
+            .to_string()
+            .contains("only 2 of 3 structures have energy")
+    );
+    options.train = DatasetPaths::single(files.path("none.xyz"));
+    let prepared = prepare(&options).unwrap();
+    assert!(prepared.report.to_string().contains("no energies to fit"));
+}
+
+#[test]
 fn missing_and_empty_files_are_errors() {
     let files = Files::new(&[
         ("data.xyz", &molecules(2)),

@@ -117,6 +117,7 @@ fn written(change: impl Fn(&mut hdf5_pure::GroupBuilder, &mut hdf5_pure::GroupBu
 #[test]
 fn what_is_wrong_in_hdf5_is_said_with_file_and_structure() {
     type Group = hdf5_pure::GroupBuilder;
+    type Change = fn(&mut Group, &mut Group);
     fn add(group: &mut Group, name: &str, shape: &[u64]) {
         let values = vec![1.0; shape.iter().product::<u64>() as usize];
         group
@@ -140,7 +141,7 @@ fn what_is_wrong_in_hdf5_is_said_with_file_and_structure() {
             .with_vlen_strings(&["None"])
             .with_shape(&[]);
     }
-    let cases: [(&str, fn(&mut Group, &mut Group)); 7] = [
+    let cases: [(&str, Change); 7] = [
         ("no dataset `cell`", |c, _| base(c)),
         ("no dataset `atomic_numbers`", |c, _| {
             add(c, "positions", &[2, 3])
