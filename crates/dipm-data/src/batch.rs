@@ -16,45 +16,45 @@ use crate::structure::Origin;
 pub struct Batch {
     /// Å, [N, 3].
     pub positions: Vec<[f64; 3]>,
-    /// [N]
+    /// `[N]`
     pub atomic_numbers: Vec<u8>,
-    /// Index in the species table, [N].
+    /// Index in the species table, `[N]`.
     pub species: Vec<u32>,
-    /// [E]
+    /// `[E]`
     pub senders: Vec<u32>,
-    /// [E]
+    /// `[E]`
     pub receivers: Vec<u32>,
     /// shift · cell in Å, [E, 3].
     pub shift_vectors: Vec<[f64; 3]>,
-    /// Structure of each atom, [N].
+    /// Structure of each atom, `[N]`.
     pub atom_structure: Vec<u32>,
-    /// Structure of each edge, [E].
+    /// Structure of each edge, `[E]`.
     pub edge_structure: Vec<u32>,
-    /// [G]
+    /// `[G]`
     pub num_atoms: Vec<u32>,
-    /// [G]
+    /// `[G]`
     pub num_edges: Vec<u32>,
     /// Rows are lattice vectors in Å, zeros where there is no cell, [G, 3, 3].
     pub cells: Vec<[[f64; 3]; 3]>,
-    /// |det cell| in Å³, 1 without a cell or when it is flat, [G].
+    /// |det cell| in Å³, 1 without a cell or when it is flat, `[G]`.
     pub volumes: Vec<f64>,
-    /// Whether any axis is periodic, [G].
+    /// Whether any axis is periodic, `[G]`.
     pub periodic: Vec<bool>,
-    /// eV, [G]; `None` unless every structure has one.
+    /// eV, `[G]`; `None` unless every structure has one.
     pub energies: Option<Vec<f64>>,
     /// eV/Å, [N, 3]; `None` unless every structure has them.
     pub forces: Option<Vec<[f64; 3]>>,
     /// eV/Å³, tension > 0, [G, 3, 3]; `None` unless every structure has one.
     pub stresses: Option<Vec<[[f64; 3]; 3]>>,
-    /// Weights in the loss, [G].
+    /// Weights in the loss, `[G]`.
     pub weights: Vec<f64>,
-    /// Total charges in e, 0 where unknown, [G].
+    /// Total charges in e, 0 where unknown, `[G]`.
     pub charges: Vec<i32>,
-    /// Unpaired electrons, 0 where unknown, [G].
+    /// Unpaired electrons, 0 where unknown, `[G]`.
     pub spins: Vec<i32>,
-    /// Index in the task list, 0 without tasks, [G].
+    /// Index in the task list, 0 without tasks, `[G]`.
     pub tasks: Vec<u32>,
-    /// Files and numbers, [G].
+    /// Files and numbers, `[G]`.
     pub origins: Vec<Origin>,
 }
 

@@ -28,7 +28,7 @@ pub struct Dataset {
     pub(crate) files: Arc<Vec<(StructureFile, Option<usize>)>>,
     /// File and number in it.
     pub(crate) places: Vec<(u32, u32)>,
-    /// Atoms and directed edges, [items]; `None` when the data was not scanned.
+    /// Atoms and directed edges, `[items]`; `None` when the data was not scanned.
     pub(crate) sizes: Option<Vec<(u32, u32)>>,
     pub(crate) keys: LabelKeys,
     pub(crate) r_max: f64,

@@ -17,9 +17,9 @@ const MOST_IMAGES: f64 = 1e6;
 pub struct Graph {
     /// The atoms.
     pub structure: Structure,
-    /// [E]
+    /// `[E]`
     pub senders: Vec<u32>,
-    /// [E]
+    /// `[E]`
     pub receivers: Vec<u32>,
     /// Integer multiples of the cell vectors, [E, 3].
     pub shifts: Vec<[i32; 3]>,

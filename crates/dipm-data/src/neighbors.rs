@@ -12,9 +12,9 @@ use crate::cell::{self, Cell, dot, shift_vector};
 /// Edge vector: r\[receiver\] − r\[sender\] + shift · cell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NeighborList {
-    /// Atom that the edge comes from, [E].
+    /// Atom that the edge comes from, `[E]`.
     pub senders: Vec<u32>,
-    /// Atom that the edge goes to, [E].
+    /// Atom that the edge goes to, `[E]`.
     pub receivers: Vec<u32>,
     /// Integer multiples of the cell vectors, [E, 3].
     pub shifts: Vec<[i32; 3]>,

@@ -36,7 +36,7 @@ impl SpeciesTable {
         self.index[usize::from(atomic_number)].map(u32::from)
     }
 
-    /// Atomic numbers, ascending, [S].
+    /// Atomic numbers, ascending, `[S]`.
     pub fn atomic_numbers(&self) -> &[u8] {
         &self.atomic_numbers
     }

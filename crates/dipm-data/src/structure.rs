@@ -34,7 +34,7 @@ impl fmt::Display for Origin {
 /// Atoms with their labels. N is the number of atoms.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Structure {
-    /// Atomic numbers, [N].
+    /// Atomic numbers, `[N]`.
     pub atomic_numbers: Vec<u8>,
     /// Positions in Å, [N, 3].
     pub positions: Vec<[f64; 3]>,
