@@ -50,6 +50,9 @@ pub enum TrainError {
     /// The data could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The model cannot be evaluated on a batch.
+    #[error(transparent)]
+    Model(#[from] dipm_models::ModelError),
     /// The training set gave no batch in a whole epoch.
     #[error("the training set gave no batch in epoch {epoch}")]
     NoTrainingData {

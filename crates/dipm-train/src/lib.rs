@@ -21,6 +21,7 @@ pub mod record;
 mod schedule;
 mod trainer;
 mod training_loop;
+mod training_step;
 mod weight_decay;
 
 pub use checkpoint::{
@@ -41,4 +42,5 @@ pub use record::{EpochThroughput, EvaluationRecord, MetricRecord, MetricSink, Tr
 pub use schedule::Schedule;
 pub use trainer::{Trainer, TrainerConfig};
 pub use training_loop::{Outcome, TrainedModel, TrainingData};
+pub use training_step::{TrainingStep, flat_parameters, with_parameters};
 pub use weight_decay::decayed_parameters;

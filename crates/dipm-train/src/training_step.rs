@@ -1,0 +1,227 @@
+//! A model's loss and its gradient: two plans, made once, run for each batch.
+
+use std::ops::Range;
+
+use dipm_data::Batch;
+use dipm_field::{Bindings, Executor, Graph, Plan, grad};
+use dipm_models::{BatchInputs, Model, ModelError, Potential};
+
+use crate::loss::{Labels, LossConfig, LossTerms, LossWeights, Predictions};
+use crate::{LossFields, LossInputs, Objective, ParameterLayout, Real, TrainError};
+
+/// Evaluates the loss of a model and its gradient by all parameters.
+///
+/// Second derivatives (the parameter gradient of a loss of forces) come from the engine. Labels are compared without the
+/// energies of isolated atoms, which are subtracted in f64. Parameters are not kept here: each call is given the flat
+/// buffer, in the order of [`TrainingStep::layout`].
+pub struct TrainingStep<T> {
+    /// Without the values of its parameters.
+    model: Model,
+    parameters: Vec<TrainedParameter>,
+    layout: ParameterLayout,
+    training: Executor<T>,
+    evaluation: Executor<T>,
+    has_stress_term: bool,
+    num_species: usize,
+}
+
+/// Where a parameter lies, and whether anything depends on it.
+struct TrainedParameter {
+    name: String,
+    range: Range<usize>,
+    /// Name of the output with its gradient; `None` for a parameter that cannot matter.
+    gradient: Option<String>,
+}
+
+impl<T: Real + dipm_models::Real> TrainingStep<T> {
+    /// Plans loss, gradient and evaluation of a model. The stress is part of the training plan only if a stage of the
+    /// loss weighs it.
+    pub fn new(model: &Model, loss: &LossConfig) -> Self {
+        let graph = Graph::new();
+        let potential = Potential::new(&graph, model, T::PRECISION);
+        let stress = loss.uses_stress().then_some(potential.stress);
+        let fields = LossFields::new(loss.kind, potential.energies, potential.forces, stress);
+        let inputs: Vec<_> = potential
+            .parameters
+            .iter()
+            .map(|(_, field)| *field)
+            .collect();
+        let gradients = grad(fields.loss, &inputs);
+
+        let mut parameters = Vec::with_capacity(inputs.len());
+        let mut outputs = vec![("energy", fields.energy), ("forces", fields.forces)];
+        outputs.extend(fields.stress.map(|stress| ("stress", stress)));
+        let mut start = 0;
+        for ((name, field), gradient) in potential.parameters.iter().zip(&gradients) {
+            let end = start + field.shape().iter().product::<usize>();
+            parameters.push(TrainedParameter {
+                name: name.clone(),
+                range: start..end,
+                gradient: (!gradient.is_zero()).then(|| format!("gradient.{name}")),
+            });
+            start = end;
+        }
+        let named = parameters.iter().zip(&gradients);
+        outputs.extend(named.filter_map(|(p, &field)| Some((p.gradient.as_deref()?, field))));
+        let training = Executor::new(Plan::new(&graph, &outputs));
+
+        let evaluated = [
+            ("energies", potential.energies),
+            ("forces", potential.forces),
+            ("stress", potential.stress),
+        ];
+        let evaluation = Executor::new(Plan::new(&graph, &evaluated));
+        let shapes = potential
+            .parameters
+            .iter()
+            .map(|(name, field)| (name.clone(), field.shape()));
+        TrainingStep {
+            model: Model {
+                parameters: Vec::new(),
+                ..model.clone()
+            },
+            layout: ParameterLayout::new(shapes),
+            has_stress_term: stress.is_some(),
+            num_species: model.species().len(),
+            parameters,
+            training,
+            evaluation,
+        }
+    }
+
+    /// Names and shapes of the parameters in the order of the flat buffers: that of the model.
+    pub fn layout(&self) -> &ParameterLayout {
+        &self.layout
+    }
+
+    /// The plan of loss and gradient.
+    pub fn plan(&self) -> &Plan {
+        self.training.plan()
+    }
+
+    /// The executor of loss and gradient, for its timings.
+    pub fn executor(&mut self) -> &mut Executor<T> {
+        &mut self.training
+    }
+
+    /// Reference values of a batch, without what [`Model::energy_offsets`] gives.
+    pub fn labels(&self, batch: &Batch) -> Labels {
+        let without_offset = |energies: &Vec<f64>| {
+            let offsets = self.model.energy_offsets(batch);
+            energies
+                .iter()
+                .zip(offsets)
+                .map(|(energy, offset)| energy - offset)
+                .collect()
+        };
+        Labels {
+            num_atoms: batch.num_atoms.clone(),
+            weights: batch.weights.clone(),
+            energies: batch.energies.as_ref().map(without_offset),
+            forces: batch.forces.clone(),
+            stresses: batch.stresses.clone(),
+        }
+    }
+}
+
+/// The values of all parameters of a model in one buffer, in the order of [`TrainingStep::layout`].
+pub fn flat_parameters<T: Real>(model: &Model) -> Vec<T> {
+    let values = model
+        .parameters
+        .iter()
+        .flat_map(|parameter| &parameter.values);
+    values.map(|&value| T::from_f64(f64::from(value))).collect()
+}
+
+/// The model with the values of a flat buffer, rounded to the type of the file.
+///
+/// # Panics
+/// When the buffer is that of another model.
+pub fn with_parameters<T: Real>(model: &Model, flat: &[T]) -> Model {
+    assert_eq!(
+        flat.len(),
+        model.num_parameters(),
+        "values of another model"
+    );
+    let mut model = model.clone();
+    let mut rest = flat;
+    for parameter in &mut model.parameters {
+        let (values, tail) = rest.split_at(parameter.values.len());
+        rest = tail;
+        parameter.values = values.iter().map(|value| value.to_f64() as f32).collect();
+    }
+    model
+}
+
+/// Adds the parameters of a flat buffer to the bindings.
+fn bind_parameters<'a, T>(
+    mut bindings: Bindings<'a, T>,
+    parameters: &'a [TrainedParameter],
+    flat: &'a [T],
+) -> Bindings<'a, T> {
+    for parameter in parameters {
+        bindings = bindings.input(&parameter.name, &flat[parameter.range.clone()]);
+    }
+    bindings
+}
+
+impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
+    fn gradient(
+        &mut self,
+        parameters: &[T],
+        batch: &Batch,
+        weights: &LossWeights,
+        gradient: &mut [T],
+    ) -> Result<LossTerms, TrainError> {
+        let labels = self.labels(batch);
+        let loss_inputs = LossInputs::new(&labels, weights, batch.num_structures());
+        let inputs = BatchInputs::new(batch);
+        let bindings = inputs.bind(batch, self.num_species, loss_inputs.bind(Bindings::new()));
+        let bindings = bind_parameters(bindings, &self.parameters, parameters);
+        self.training.run(&bindings).map_err(ModelError::from)?;
+        for parameter in &self.parameters {
+            let target = &mut gradient[parameter.range.clone()];
+            match &parameter.gradient {
+                Some(output) => target.copy_from_slice(self.training.output(output)),
+                None => target.fill(T::default()),
+            }
+        }
+        let term = |name, known| {
+            if known {
+                self.training.output(name)[0].to_f64()
+            } else {
+                0.0
+            }
+        };
+        Ok(LossTerms {
+            energy: term("energy", labels.energies.is_some()),
+            forces: term("forces", labels.forces.is_some()),
+            stress: term("stress", self.has_stress_term && labels.stresses.is_some()),
+        })
+    }
+
+    fn predict(
+        &mut self,
+        parameters: &[T],
+        batch: &Batch,
+    ) -> Result<(Labels, Predictions), TrainError> {
+        let inputs = BatchInputs::new(batch);
+        let bindings = inputs.bind(batch, self.num_species, Bindings::new());
+        let bindings = bind_parameters(bindings, &self.parameters, parameters);
+        self.evaluation.run(&bindings).map_err(ModelError::from)?;
+        let double = |name| -> Vec<f64> {
+            self.evaluation
+                .output(name)
+                .iter()
+                .map(|x| x.to_f64())
+                .collect()
+        };
+        let (forces, stress) = (double("forces"), double("stress"));
+        let predictions = Predictions {
+            energies: double("energies"),
+            forces: forces.as_chunks::<3>().0.to_vec(),
+            stresses: Some(stress.as_chunks::<3>().0.as_chunks::<3>().0.to_vec()),
+        };
+        Ok((self.labels(batch), predictions))
+    }
+}
