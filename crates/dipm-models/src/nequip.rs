@@ -80,6 +80,19 @@ impl Default for NequipConfig {
     }
 }
 
+impl NequipConfig {
+    /// A network small enough for tests, with irreps of both parities and every kind of path.
+    pub fn small() -> Self {
+        Self {
+            num_layers: 3,
+            node_irreps: "6x0e + 4x0o + 3x1o + 2x1e + 2x2e".to_owned(),
+            l_max: 2,
+            radial_net_n_hidden: 8,
+            ..Self::default()
+        }
+    }
+}
+
 impl ArchitectureConfig for NequipConfig {
     fn validate(&self) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();

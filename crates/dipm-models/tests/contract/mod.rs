@@ -1,0 +1,437 @@
+//! The battery that every architecture passes. `contract!(name, config)` makes the tests.
+
+use std::collections::BTreeMap;
+
+use dipm_data::{AtomicEnergies, Batch, DatasetInfo, Graph, Structure};
+use dipm_field::{Bindings, Executor, Graph as Equations, Map, Plan, Space, grad};
+use dipm_models::{
+    BatchInputs, Model, ModelConfig, Potential, Precision, Prediction, Predictor, Real,
+};
+use dipm_o3::axis_angle;
+
+use crate::stored;
+
+/// Cutoff of the test models, Å.
+const R_MAX: f64 = 4.0;
+
+/// A model of the elements H, C and O with the parameters of its start.
+pub fn model(config: impl Into<ModelConfig>) -> Model {
+    let energies = BTreeMap::from([(1, -3.1), (6, -8.7), (8, -12.3)]);
+    let info = DatasetInfo {
+        cutoff_distance_angstrom: R_MAX,
+        max_neighbors_per_atom: None,
+        task_list: None,
+        atomic_energies_map: AtomicEnergies::Single(energies),
+        avg_num_neighbors: 14.0,
+        avg_num_nodes: 12.0,
+        avg_r_min_angstrom: Some(0.97),
+        scaling_mean: 0.1,
+        scaling_stdev: 1.3,
+        median_num_neighbors: 14,
+        max_total_edges: 300,
+        median_num_nodes: 9,
+        max_num_nodes: 30,
+    };
+    Model::new(config, info, 11).unwrap()
+}
+
+/// A molecule, two crystals and a larger cell.
+fn structures() -> Vec<Structure> {
+    stored::graphs()
+        .into_iter()
+        .map(|graph| graph.structure)
+        .collect()
+}
+
+fn batch(model: &Model, structures: &[Structure]) -> Batch {
+    let graph = |s: &Structure| Graph::new(s.clone(), R_MAX, None).unwrap();
+    let graphs: Vec<Graph> = structures.iter().map(graph).collect();
+    Batch::new(&graphs, &model.species()).unwrap()
+}
+
+fn predict_in<T: Real>(model: &Model, structures: &[Structure]) -> Vec<Prediction> {
+    Predictor::<T>::new(model)
+        .predict(&batch(model, structures))
+        .unwrap()
+}
+
+fn predict(model: &Model, structures: &[Structure]) -> Vec<Prediction> {
+    predict_in::<f64>(model, structures)
+}
+
+/// Numbers that look random and are the same on every machine, between −1 and 1.
+fn scattered(count: usize) -> Vec<f64> {
+    (0..count)
+        .map(|n| (1.0 + 2.3 * n as f64 + 0.7 * (n * n) as f64).sin())
+        .collect()
+}
+
+#[track_caller]
+fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    let scale = expected.iter().fold(1f64, |a, x| a.max(x.abs()));
+    for (a, b) in found.iter().zip(expected) {
+        assert!((a - b).abs() <= tolerance * scale, "{a} {b} (of {scale})");
+    }
+}
+
+type Matrix = [[f64; 3]; 3];
+
+/// Each row times R as a column vector: R v.
+fn turn(rows: &[[f64; 3]], r: &Matrix) -> Vec<[f64; 3]> {
+    let one = |v: &[f64; 3]| r.map(|row| row.iter().zip(v).map(|(a, b)| a * b).sum());
+    rows.iter().map(one).collect()
+}
+
+fn turned(structure: &Structure, r: &Matrix) -> Structure {
+    let mut turned = structure.clone();
+    turned.positions = turn(&structure.positions, r);
+    turned.cell = structure
+        .cell
+        .map(|cell| turn(&cell, r).try_into().unwrap());
+    turned
+}
+
+/// R S Rᵀ
+fn turn_tensor(s: &Matrix, r: &Matrix) -> Vec<f64> {
+    let pairs = (0..3).flat_map(|i| (0..3).map(move |j| (i, j)));
+    pairs
+        .map(|(i, j)| {
+            let terms = (0..3).flat_map(|a| (0..3).map(move |b| (a, b)));
+            terms.map(|(a, b)| r[i][a] * s[a][b] * r[j][b]).sum()
+        })
+        .collect()
+}
+
+fn check_orthogonal(model: &Model, r: &Matrix) {
+    let structures = structures();
+    let moved: Vec<Structure> = structures.iter().map(|s| turned(s, r)).collect();
+    for (a, b) in predict(model, &structures)
+        .iter()
+        .zip(predict(model, &moved))
+    {
+        assert_close(&[b.energy], &[a.energy], 1e-11);
+        assert_close(
+            b.forces.as_flattened(),
+            turn(&a.forces, r).as_flattened(),
+            1e-10,
+        );
+        assert_close(b.virial.as_flattened(), &turn_tensor(&a.virial, r), 1e-10);
+    }
+}
+
+pub fn rotation_turns_forces_and_stress(model: &Model) {
+    check_orthogonal(model, &axis_angle([0.3, -1.0, 0.6], 1.2));
+}
+
+pub fn reflection_turns_forces_and_stress(model: &Model) {
+    let rotation = axis_angle([0.9, 0.2, -0.6], 0.5);
+    check_orthogonal(model, &rotation.map(|row| row.map(|x| -x)));
+}
+
+pub fn translation_changes_nothing(model: &Model) {
+    let structures = structures();
+    let shift = |s: &Structure| {
+        let mut moved = s.clone();
+        for r in &mut moved.positions {
+            *r = [r[0] + 3.0, r[1] - 17.0, r[2] + 0.25];
+        }
+        moved
+    };
+    let moved: Vec<Structure> = structures.iter().map(shift).collect();
+    for (a, b) in predict(model, &structures)
+        .iter()
+        .zip(predict(model, &moved))
+    {
+        assert_close(&[b.energy], &[a.energy], 1e-10);
+        assert_close(b.forces.as_flattened(), a.forces.as_flattened(), 1e-9);
+        assert_close(b.virial.as_flattened(), a.virial.as_flattened(), 1e-9);
+    }
+}
+
+pub fn permutation_permutes_forces(model: &Model) {
+    for structure in structures() {
+        let n = structure.num_atoms();
+        let mut permuted = structure.clone();
+        permuted.positions.reverse();
+        permuted.atomic_numbers.reverse();
+        let a = &predict(model, &[structure])[0];
+        let b = &predict(model, &[permuted])[0];
+        assert_close(&[b.energy], &[a.energy], 1e-11);
+        for i in 0..n {
+            assert_close(&b.forces[n - 1 - i], &a.forces[i], 1e-10);
+        }
+    }
+}
+
+pub fn batching_changes_nothing(model: &Model) {
+    let structures = structures();
+    let together = predict(model, &structures);
+    for (structure, of_batch) in structures.iter().zip(together) {
+        let alone = &predict(model, std::slice::from_ref(structure))[0];
+        assert_close(&[of_batch.energy], &[alone.energy], 1e-12);
+        assert_close(
+            of_batch.forces.as_flattened(),
+            alone.forces.as_flattened(),
+            1e-11,
+        );
+        assert_close(
+            of_batch.virial.as_flattened(),
+            alone.virial.as_flattened(),
+            1e-11,
+        );
+    }
+}
+
+/// O, H and C, the C at a distance from the O along x.
+fn three_atoms(distance: f64) -> Structure {
+    let positions = vec![[0.0; 3], [-0.2, 0.9, 0.3], [distance, 0.0, 0.0]];
+    stored::structure(vec![8, 1, 6], positions, [[0.0; 3]; 3], [false; 3], 0)
+}
+
+pub fn energy_and_forces_are_smooth_at_the_cutoff(model: &Model) {
+    let step = 1e-4;
+    let inside = &predict(model, &[three_atoms(R_MAX - step)])[0];
+    let outside = &predict(model, &[three_atoms(R_MAX + step)])[0];
+    assert_close(&[inside.energy], &[outside.energy], 1e-8);
+    assert_close(
+        inside.forces.as_flattened(),
+        outside.forces.as_flattened(),
+        1e-5,
+    );
+    let far = &predict(model, &[three_atoms(R_MAX - 1.0)])[0];
+    assert!(
+        (far.energy - outside.energy).abs() > 1e-6,
+        "nothing happens within the cutoff"
+    );
+}
+
+pub fn energies_of_distant_parts_add(model: &Model) {
+    let molecule = structures().swap_remove(0);
+    let other = three_atoms(1.4);
+    let mut both = molecule.clone();
+    both.positions
+        .extend(other.positions.iter().map(|r| [r[0] + 60.0, r[1], r[2]]));
+    both.atomic_numbers.extend(&other.atomic_numbers);
+    let parts = predict(model, &[molecule, other, both]);
+    assert_close(
+        &[parts[2].energy],
+        &[parts[0].energy + parts[1].energy],
+        1e-11,
+    );
+}
+
+pub fn an_atom_alone_has_no_force(model: &Model) {
+    let structure = |z| stored::structure(vec![z], vec![[1.0; 3]], [[0.0; 3]; 3], [false; 3], 0);
+    for prediction in predict(model, &[structure(8), structure(1)]) {
+        assert!(prediction.energy.is_finite());
+        assert_eq!(prediction.forces, [[0.0; 3]]);
+        assert_eq!(prediction.virial, [[0.0; 3]; 3]);
+    }
+}
+
+pub fn forces_are_minus_the_energy_gradient(model: &Model) {
+    let h = 1e-4;
+    for structure in structures().into_iter().take(3) {
+        let forces = predict(model, std::slice::from_ref(&structure))[0]
+            .forces
+            .clone();
+        let moved = |atom: usize, axis: usize, by: f64| {
+            let mut moved = structure.clone();
+            moved.positions[atom][axis] += by;
+            moved
+        };
+        for atom in 0..structure.num_atoms().min(4) {
+            for axis in 0..3 {
+                let ends = predict(model, &[moved(atom, axis, h), moved(atom, axis, -h)]);
+                let slope = (ends[0].energy - ends[1].energy) / (2.0 * h);
+                assert_close(&[forces[atom][axis]], &[-slope], 1e-6);
+            }
+        }
+    }
+}
+
+pub fn virial_is_the_derivative_by_strain(model: &Model) {
+    let h = 1e-5;
+    let mut periodic = structures();
+    periodic.retain(|structure| structure.cell.is_some());
+    assert!(periodic.len() >= 2);
+    for structure in periodic {
+        let prediction = &predict(model, std::slice::from_ref(&structure))[0];
+        let strained = |i: usize, j: usize, by: f64| {
+            let mut strain = [[0.0; 3]; 3];
+            strain[i][j] += by / 2.0;
+            strain[j][i] += by / 2.0;
+            for (k, row) in strain.iter_mut().enumerate() {
+                row[k] += 1.0;
+            }
+            turned(&structure, &strain)
+        };
+        for i in 0..3 {
+            for j in 0..=i {
+                let ends = predict(model, &[strained(i, j, h), strained(i, j, -h)]);
+                let slope = (ends[0].energy - ends[1].energy) / (2.0 * h);
+                assert_close(&[prediction.virial[i][j]], &[slope], 1e-6);
+                assert_eq!(prediction.virial[i][j], prediction.virial[j][i]);
+            }
+        }
+        let cell = structure.cell.unwrap();
+        let cross = |a: [f64; 3], b: [f64; 3]| {
+            [
+                a[1] * b[2] - a[2] * b[1],
+                a[2] * b[0] - a[0] * b[2],
+                a[0] * b[1] - a[1] * b[0],
+            ]
+        };
+        let volume: f64 = cross(cell[0], cell[1])
+            .iter()
+            .zip(cell[2])
+            .map(|(a, b)| a * b)
+            .sum();
+        let stress = prediction.stress.unwrap();
+        let expected: Vec<f64> = prediction
+            .virial
+            .as_flattened()
+            .iter()
+            .map(|v| v / volume.abs())
+            .collect();
+        assert_close(stress.as_flattened(), &expected, 1e-12);
+    }
+}
+
+/// Value and parameter gradient of a loss with energies, forces and stress, in f64.
+fn loss(model: &Model, batch: &Batch, parameters: &[Vec<f64>]) -> (f64, Vec<Vec<f64>>) {
+    let graph = Equations::new();
+    let potential = Potential::new(&graph, model, Precision::Double);
+    let weights = [0.7, 0.3].map(|w| graph.literal(w));
+    let force_weights = graph.constant(&[1.0, -0.5, 0.8], &[3]);
+    let atoms = ((potential.forces * potential.forces) * weights[0]
+        + potential.forces * force_weights)
+        .sum_inner()
+        .sum(Map::All(Space::Atoms));
+    let structures = ((potential.energies * potential.energies) * weights[1]).sum_inner()
+        + (potential.stress * potential.stress).sum_inner();
+    let total = atoms + structures.sum(Map::All(Space::Structures));
+    let fields: Vec<_> = potential
+        .parameters
+        .iter()
+        .map(|(_, field)| *field)
+        .collect();
+    let gradients = grad(total, &fields);
+    let names: Vec<String> = potential
+        .parameters
+        .iter()
+        .map(|(name, _)| format!("grad.{name}"))
+        .collect();
+    let mut outputs: Vec<(&str, _)> = names
+        .iter()
+        .map(String::as_str)
+        .zip(gradients.iter().copied())
+        .collect();
+    outputs.push(("loss", total));
+    let mut executor = Executor::<f64>::new(Plan::new(&graph, &outputs));
+    let inputs = BatchInputs::new(batch);
+    let mut bindings = inputs.bind(batch, model.species().len(), Bindings::new());
+    for ((name, _), values) in potential.parameters.iter().zip(parameters) {
+        bindings = bindings.input(name, values);
+    }
+    executor.run(&bindings).unwrap();
+    let gradients = names
+        .iter()
+        .map(|name| executor.output(name).to_vec())
+        .collect();
+    (executor.output("loss")[0], gradients)
+}
+
+pub fn the_gradient_of_a_force_loss_matches_finite_differences(model: &Model) {
+    let batch = batch(model, &structures()[..2]);
+    let start: Vec<Vec<f64>> = model
+        .parameters
+        .iter()
+        .map(|p| p.values.iter().map(|x| f64::from(*x)).collect())
+        .collect();
+    let (_, gradients) = loss(model, &batch, &start);
+    let mut compared = 0;
+    for (number, parameter) in start.iter().enumerate() {
+        let direction = scattered(parameter.len());
+        let exact: f64 = gradients[number]
+            .iter()
+            .zip(&direction)
+            .map(|(g, d)| g * d)
+            .sum();
+        let at = |h: f64| {
+            let mut moved = start.clone();
+            for (x, d) in moved[number].iter_mut().zip(&direction) {
+                *x += h * d;
+            }
+            loss(model, &batch, &moved).0
+        };
+        // Five points: the error of the formula is of fourth order in the step.
+        let h = 2e-4;
+        let slope = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
+        let name = &model.parameters[number].name;
+        let scale = exact.abs().max(1.0);
+        assert!(
+            (exact - slope).abs() < 1e-5 * scale,
+            "{name}: {exact} {slope}"
+        );
+        compared += usize::from(exact != 0.0);
+    }
+    assert!(
+        compared * 3 > start.len(),
+        "only {compared} of {} parameters matter",
+        start.len()
+    );
+}
+
+pub fn single_precision_agrees_with_double(model: &Model) {
+    let structures = structures();
+    let single = predict_in::<f32>(model, &structures);
+    for (a, b) in single.iter().zip(predict(model, &structures)) {
+        assert_close(&[a.energy], &[b.energy], 1e-4);
+        assert_close(a.forces.as_flattened(), b.forces.as_flattened(), 1e-4);
+    }
+}
+
+pub fn weights_survive_a_file(model: &Model) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("model.safetensors");
+    model.save(&file).unwrap();
+    let loaded = Model::load(&file).unwrap();
+    assert_eq!(loaded, *model);
+    assert_eq!(std::fs::read(&file).unwrap(), loaded.to_bytes());
+    let structures = structures();
+    assert_eq!(predict(&loaded, &structures), predict(model, &structures));
+}
+
+/// Makes the tests of an architecture: a module name and small options.
+macro_rules! contract {
+    ($name:ident, $config:expr) => {
+        contract!($name, $config,
+            rotation_turns_forces_and_stress
+            reflection_turns_forces_and_stress
+            translation_changes_nothing
+            permutation_permutes_forces
+            batching_changes_nothing
+            energy_and_forces_are_smooth_at_the_cutoff
+            energies_of_distant_parts_add
+            an_atom_alone_has_no_force
+            forces_are_minus_the_energy_gradient
+            virial_is_the_derivative_by_strain
+            the_gradient_of_a_force_loss_matches_finite_differences
+            single_precision_agrees_with_double
+            weights_survive_a_file
+        );
+    };
+    ($name:ident, $config:expr, $($property:ident)*) => {
+        mod $name {
+            use super::*;
+
+            $(#[test]
+            fn $property() {
+                $crate::contract::$property(&$crate::contract::model($config));
+            })*
+        }
+    };
+}
+pub(crate) use contract;

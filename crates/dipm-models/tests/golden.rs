@@ -1,0 +1,99 @@
+//! Comparison with stored energies, forces and stress of dipm 0.0.8, computed in f64.
+
+mod stored;
+
+use dipm_data::{Batch, Graph};
+use dipm_models::{Model, Prediction, Predictor, Real};
+use serde_json::Value;
+
+fn predict<T: Real>(case: &str) -> Vec<Prediction> {
+    let model = Model::load(stored::path(case).join("weights.safetensors")).unwrap();
+    let batch = Batch::new(&stored::graphs(), &model.species()).unwrap();
+    Predictor::<T>::new(&model).predict(&batch).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(list) => list.iter().flat_map(numbers).collect(),
+        number => vec![number.as_f64().unwrap()],
+    }
+}
+
+/// Largest difference relative to the largest stored number.
+fn difference(found: &[f64], stored: &Value) -> f64 {
+    let stored = numbers(stored);
+    assert_eq!(found.len(), stored.len());
+    let scale = stored.iter().fold(0f64, |a, x| a.max(x.abs()));
+    found
+        .iter()
+        .zip(&stored)
+        .fold(0f64, |a, (x, y)| a.max((x - y).abs()))
+        / scale
+}
+
+fn compare<T: Real>(case: &str, tolerance: f64) {
+    let golden = stored::json(&format!("{case}/golden.json"));
+    let structures = golden["batch"].as_array().unwrap();
+    let predictions = predict::<T>(case);
+    assert_eq!(predictions.len(), structures.len());
+    for (index, (found, stored)) in predictions.iter().zip(structures).enumerate() {
+        // 0.0.8 gives the virial as the stress of a structure without a cell.
+        let stress = found.stress.unwrap_or(found.virial);
+        for (name, numbers, stored) in [
+            ("energy", vec![found.energy], &stored["energy"]),
+            (
+                "node energies",
+                found.node_energies.clone(),
+                &stored["node_energies"],
+            ),
+            (
+                "forces",
+                found.forces.as_flattened().to_vec(),
+                &stored["forces"],
+            ),
+            ("stress", stress.as_flattened().to_vec(), &stored["stress"]),
+        ] {
+            let error = difference(&numbers, stored);
+            assert!(
+                error < tolerance,
+                "{case}, structure {index}: {name} differ by {error:e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn double_precision_agrees_to_1e_9() {
+    for case in stored::CASES {
+        compare::<f64>(case, 1e-9);
+    }
+}
+
+#[test]
+fn single_precision_agrees_to_1e_4_of_the_largest_number() {
+    for case in stored::CASES {
+        compare::<f32>(case, 1e-4);
+    }
+}
+
+#[test]
+fn single_precision_agrees_with_the_stored_single_precision_energies() {
+    let golden = stored::json("nequip_small/golden.json");
+    let stored = &golden["f32_energy"];
+    let found: Vec<f64> = predict::<f32>("nequip_small")
+        .iter()
+        .map(|p| p.energy)
+        .collect();
+    let first = numbers(stored)[..found.len()].to_vec();
+    for (a, b) in found.iter().zip(first) {
+        assert!((a - b).abs() < 2e-5 * b.abs(), "{a} {b}");
+    }
+}
+
+#[test]
+fn stored_edges_are_those_of_the_neighbour_list() {
+    for graph in stored::graphs() {
+        let found = Graph::new(graph.structure.clone(), 4.0, None).unwrap();
+        assert_eq!(found, graph);
+    }
+}

@@ -1,0 +1,94 @@
+//! Structures and numbers of dipm 0.0.8 stored beside the tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dipm_data::{Graph, Origin, Structure};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The NequIP cases.
+pub const CASES: [&str; 6] = [
+    "nequip_default_arch",
+    "nequip_lmax1",
+    "nequip_lmax3",
+    "nequip_small",
+    "nequip_soft",
+    "nequip_tanh_3layers",
+];
+
+/// A stored file.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+/// A stored JSON file.
+pub fn json(name: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path(name)).unwrap()).unwrap()
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    numbers: Vec<u8>,
+    positions: Vec<[f64; 3]>,
+    cell: [[f64; 3]; 3],
+    pbc: [bool; 3],
+    senders: Vec<u32>,
+    receivers: Vec<u32>,
+    shifts: Vec<[f64; 3]>,
+}
+
+/// Four structures with their edges at a cutoff of 4 Å: a molecule, two crystals, a larger cell.
+pub fn graphs() -> Vec<Graph> {
+    let stored = json("STRUCTS_4.json");
+    let structures: Vec<Stored> = serde_json::from_value(stored["structures"].clone()).unwrap();
+    let graph = |(index, s): (usize, Stored)| {
+        let structure = structure(s.numbers, s.positions, s.cell, s.pbc, index);
+        let shift = |shift: &[f64; 3]| shift.map(|x| x as i32);
+        let mut edges: Vec<_> = s
+            .receivers
+            .iter()
+            .zip(&s.senders)
+            .zip(&s.shifts)
+            .map(|((r, s), t)| (*r, *s, shift(t)))
+            .collect();
+        edges.sort_unstable();
+        Graph {
+            structure,
+            senders: edges.iter().map(|e| e.1).collect(),
+            receivers: edges.iter().map(|e| e.0).collect(),
+            shifts: edges.iter().map(|e| e.2).collect(),
+        }
+    };
+    structures.into_iter().enumerate().map(graph).collect()
+}
+
+/// A structure without labels; a zero cell means none.
+pub fn structure(
+    atomic_numbers: Vec<u8>,
+    positions: Vec<[f64; 3]>,
+    cell: [[f64; 3]; 3],
+    pbc: [bool; 3],
+    index: usize,
+) -> Structure {
+    Structure {
+        atomic_numbers,
+        positions,
+        cell: (cell != [[0.0; 3]; 3]).then_some(cell),
+        pbc,
+        energy: None,
+        forces: None,
+        stress: None,
+        charge: None,
+        spin: None,
+        task: None,
+        weight: 1.0,
+        config_type: None,
+        origin: Origin {
+            file: Arc::from(Path::new("stored.json")),
+            index,
+        },
+    }
+}
