@@ -45,6 +45,7 @@ impl Plan {
                 .iter()
                 .map(|&step| program.steps[step].output)
                 .filter(|&value| placement.places[value] == Place::Stored)
+                .filter(|&value| program.values[value].space == group.domain)
                 .map(|value| program.values[value].width)
                 .sum();
             let per_row: usize = group.steps.iter().map(|&step| flops[step]).sum();

@@ -35,7 +35,10 @@ pub(crate) fn verify(plan: &Plan) -> Result<(), String> {
                     + access.offset;
                 let fits = match access.rows {
                     Rows::Single if value.space == Space::Const => last < value.width,
-                    Rows::Single | Rows::Same | Rows::Via(_) if value.space == Space::Const => true,
+                    // rows of a table in a Const value, and the reverse: their number is checked
+                    // when it is bound
+                    Rows::Single => true,
+                    _ if value.space == Space::Const => true,
                     _ => last < value.width.max(access.row_stride),
                 };
                 if !fits {
