@@ -24,7 +24,7 @@ pub enum ModelError {
         reason: String,
     },
     /// The parameters of a file are not those of its model.
-    #[error("{}: the parameters are not those of the model: {}", path.display(), problems.join("; "))]
+    #[error("{}: not the parameters of the model: {}", path.display(), problems.join("; "))]
     Parameters {
         /// The file.
         path: PathBuf,

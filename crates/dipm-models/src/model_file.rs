@@ -17,8 +17,8 @@ impl Model {
     /// Reads a model file.
     ///
     /// Options and facts that the file lacks take their defaults, unknown ones are ignored, as the
-    /// format asks. The parameters must be those of the model: none missing, none more, same shapes.
-    /// Tensors of 64, 16 and bfloat 16 bits are converted to f32.
+    /// format asks. The parameters must be those of the model: none missing, none more, same
+    /// shapes. Tensors of 64, 16 and bfloat 16 bits are converted to f32.
     ///
     /// Keys of an `atomic_energies` map are species indices in files (dipm 0.0.8 looks them up so)
     /// and atomic numbers in memory; they are converted here and in [`Model::save`].

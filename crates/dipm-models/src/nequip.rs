@@ -56,7 +56,8 @@ pub struct NequipConfig {
     pub scalar_mlp_std: f64,
     /// Energies of isolated atoms; those of the dataset when absent.
     pub atomic_energies: Option<ReferenceEnergies>,
-    /// Mean number of neighbours, by which sums of messages are divided; that of the dataset when absent.
+    /// Mean number of neighbours, by which sums of messages are divided; that of the dataset when
+    /// absent.
     pub avg_num_neighbors: Option<f64>,
 }
 

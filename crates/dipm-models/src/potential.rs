@@ -13,9 +13,9 @@ const INVERSE_VOLUMES: &str = "inverse_volumes";
 
 /// Energies, forces and stress of a model as fields of a graph.
 ///
-/// Energies are those of the network, `scaling_stdev` times its output. The energies of isolated atoms and
-/// `scaling_mean` are not in the graph: they are large and constant, and [`Model::energy_offsets`] sums them
-/// in f64.
+/// Energies are those of the network, `scaling_stdev` times its output. The energies of isolated
+/// atoms and `scaling_mean` are not in the graph: they are large and constant, and
+/// [`Model::energy_offsets`] sums them in f64.
 #[derive(Debug, Clone)]
 pub struct Potential<'g> {
     /// eV, [Atoms, 1].
@@ -73,7 +73,8 @@ fn symmetric_outer_product() -> ProductTable {
 
 /// The numbers of a batch in the precision of the computation.
 ///
-/// Edge vectors are formed in f64 and rounded after, so that large coordinates and cells cost no accuracy.
+/// Edge vectors are formed in f64 and rounded after, so that large coordinates and cells cost no
+/// accuracy.
 #[derive(Debug, Clone, Default)]
 pub struct BatchInputs<T> {
     edge_vectors: Vec<T>,

@@ -54,7 +54,8 @@ impl<T: Real> Predictor<T> {
         &self.model
     }
 
-    /// Replaces the values of all parameters, in the order of [`Model::parameters`], each row-major.
+    /// Replaces the values of all parameters, in the order of [`Model::parameters`], each
+    /// row-major.
     ///
     /// # Panics
     /// When the numbers of parameters or values differ.

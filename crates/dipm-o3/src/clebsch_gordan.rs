@@ -17,8 +17,8 @@ pub struct Coefficient {
 
 /// Real coefficients C\[i, j, k\] of l₁ ⊗ l₂ → l₃, normalised to Σ C² = 1.
 ///
-/// Σ_ij C\[i, j, k\] C\[i, j, k′\] = δ/(2l₃ + 1), and likewise for the other pairs: a real 3j symbol.
-/// Exchanging two degrees with their indices multiplies by (−1)^(l₁ + l₂ + l₃).
+/// Σ_ij C\[i, j, k\] C\[i, j, k′\] = δ/(2l₃ + 1), and likewise for the other pairs: a real 3j
+/// symbol. Exchanging two degrees with their indices multiplies by (−1)^(l₁ + l₂ + l₃).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClebschGordan {
     shape: [usize; 3],

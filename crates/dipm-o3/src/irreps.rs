@@ -239,9 +239,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn printing_and_parsing_are_inverse(entries in prop::collection::vec((0usize..200, 0usize..12, any::<bool>()), 0..6)) {
+        fn printing_and_parsing_are_inverse(
+            entries in prop::collection::vec((0usize..200, 0usize..12, any::<bool>()), 0..6)
+        ) {
             let parity = |odd| if odd { Parity::Odd } else { Parity::Even };
-            let list = Irreps::new(entries.into_iter().map(|(mul, l, odd)| (mul, Irrep::new(l, parity(odd)))));
+            let irrep = |(mul, l, odd)| (mul, Irrep::new(l, parity(odd)));
+            let list = Irreps::new(entries.into_iter().map(irrep));
             prop_assert_eq!(irreps(&list.to_string()), list);
         }
 

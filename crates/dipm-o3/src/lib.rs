@@ -1,9 +1,9 @@
 //! Irreps, Clebsch-Gordan coefficients, harmonics and Wigner matrices: plain mathematics in f64.
 //!
 //! Conventions, those of e3nn (Geiger and Smidt, arXiv:2207.09453): component m = −l..l of degree l
-//! is stored at index l + m; for l = 1 the components are (x, y, z), and y is the polar axis, so that
-//! the representation matrix of l = 1 is the 3×3 rotation matrix itself. Harmonics are normalised to
-//! |Y_l|² = 2l + 1 on the unit sphere ("component").
+//! is stored at index l + m; for l = 1 the components are (x, y, z), and y is the polar axis, so
+//! that the representation matrix of l = 1 is the 3×3 rotation matrix itself. Harmonics are
+//! normalised to |Y_l|² = 2l + 1 on the unit sphere ("component").
 
 mod clebsch_gordan;
 mod error;

@@ -32,11 +32,11 @@ impl Activation {
     }
 
     /// c as dipm 0.0.8 has it: the mean is taken over 1 000 001 quantiles of the normal
-    /// distribution, and rounds differently in single and double precision. It differs from the exact
-    /// integral by 2e-5, so the values belong to the format.
+    /// distribution, and rounds differently in single and double precision. It differs from the
+    /// exact integral by 2e-5, so the values belong to the format.
     fn second_moment_root(self, precision: Precision) -> f64 {
         let (single, double) = match self {
-            Self::Silu => (0.596_457_72_f32, 0.596_458_685_423_304_5),
+            Self::Silu => (0.596_457_7_f32, 0.596_458_685_423_304_5),
             Self::Tanh => (0.627_928_2, 0.627_928_248_163_850_2),
             Self::Sigmoid => (0.541_644_5, 0.541_644_565_416_210_8),
             Self::Relu => (0.707_097_05, 0.707_097_894_018_724),

@@ -8,8 +8,8 @@ use crate::{Activation, Precision};
 
 /// Scalars → ψ(scalars); each copy of other irreps → ψ(its gate scalar) · copy.
 ///
-/// ψ is the normalised silu for even scalars and gates, the normalised tanh for odd scalars. The input
-/// holds scalars, gates and the other irreps, in this order, adjacent equal irreps merged.
+/// ψ is the normalised silu for even scalars and gates, the normalised tanh for odd scalars. The
+/// input holds scalars, gates and the other irreps, in this order, adjacent equal irreps merged.
 #[derive(Debug, Clone)]
 pub struct Gate {
     output: Irreps,
@@ -30,8 +30,8 @@ struct Piece {
 }
 
 impl Gate {
-    /// A gate for scalars and other irreps, each irrep in one entry. `live` says of each entry of the
-    /// output, scalars first, whether something reads it.
+    /// A gate for scalars and other irreps, each irrep in one entry. `live` says of each entry of
+    /// the output, scalars first, whether something reads it.
     pub fn new(scalars: &Irreps, gated: &Irreps, live: &[bool]) -> Self {
         let gates = Irreps::new(gated.iter().map(|entry| (entry.mul, Irrep::SCALAR)));
         let (live_scalars, live_gated) = live.split_at(scalars.len());

@@ -5,8 +5,8 @@ use dipm_o3::harmonic_recursion;
 
 /// Harmonics of degree 0 to l_max of unit vectors [3], one after the other, [(l_max + 1)²].
 ///
-/// Y_l = Σ T_l Y_{l−1} u, so that each degree costs one sparse product. The zero vector has Y_0 = 1 and
-/// zeros.
+/// Y_l = Σ T_l Y_{l−1} u, so that each degree costs one sparse product. The zero vector has Y_0 = 1
+/// and zeros.
 pub fn harmonics(direction: Field<'_>, l_max: usize) -> Field<'_> {
     let graph = direction.graph();
     let mut degrees = vec![graph.literal(1.0).broadcast(direction.space(), &[1])];

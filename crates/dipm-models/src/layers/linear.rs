@@ -5,7 +5,8 @@ use dipm_o3::{Irreps, MulIrrep};
 use crate::layers::{Block, Live, live};
 use crate::{Init, ParameterSpec};
 
-/// y_o\[m, w\] = Σ_i (mul_i n_o)^(−½) Σ_u x_i\[m, u\] W\[u, w\] over the entries i with the irrep of o.
+/// y_o\[m, w\] = Σ_i (mul_i n_o)^(−½) Σ_u x_i\[m, u\] W\[u, w\] over the entries i with the irrep
+/// of o.
 ///
 /// n_o is the number of those entries. Parameters `PREFIX.kernels.k`, [mul_i, mul_o], k counting
 /// pairs of equal irreps, input entries outer. Outputs that nothing leads to are dropped.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use dipm_field::Field;
-use dipm_o3::Irreps;
+use dipm_o3::{Irreps, MulIrrep};
 
 /// For each irrep entry, the copies that something reads, as increasing ranges that do not touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,13 @@ impl Live {
 
     /// Whole entries, those for which `keep` is true.
     pub fn entries(irreps: &Irreps, keep: &[bool]) -> Self {
-        let whole = irreps.iter().zip(keep);
-        Self::new(whole.map(|(entry, keep)| if *keep { vec![0..entry.mul] } else { vec![] }))
+        let live = |(entry, keep): (&MulIrrep, &bool)| if *keep { entry.mul } else { 0 };
+        Self::new(
+            irreps
+                .iter()
+                .zip(keep)
+                .map(|pair| std::iter::once(0..live(pair)).collect()),
+        )
     }
 
     /// All copies of all entries.

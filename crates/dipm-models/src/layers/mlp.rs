@@ -9,9 +9,9 @@ use crate::{Activation, Init, ParameterSpec};
 
 /// x ← f(x W) for all layers but the last, which has no f; neither biases nor factors.
 ///
-/// Parameters `PREFIX.layers.q.kernel`, [n_in, n_out], normal of standard deviation s/√n_in in hidden layers
-/// and 1/√n_in in the last. The last layer is applied in parts, because its columns are the weights of many
-/// paths.
+/// Parameters `PREFIX.layers.q.kernel`, [n_in, n_out], normal of standard deviation s/√n_in in
+/// hidden layers and 1/√n_in in the last. The last layer is applied in parts, because its columns
+/// are the weights of many paths.
 #[derive(Debug, Clone)]
 pub struct Mlp {
     kernels: Vec<ParameterSpec>,

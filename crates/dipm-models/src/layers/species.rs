@@ -29,8 +29,8 @@ pub fn on_atoms(field: Field<'_>) -> Field<'_> {
 
 /// h\[s\] = S^(−½) W\[s\]: a linear map of the one-hot of the species to scalars.
 ///
-/// Parameter `PREFIX.kernels.0`, [S, C]. The result is a field over species, not over atoms: there are
-/// few species, so layers that see nothing but the species are applied there.
+/// Parameter `PREFIX.kernels.0`, [S, C]. The result is a field over species, not over atoms: there
+/// are few species, so layers that see nothing but the species are applied there.
 #[derive(Debug, Clone)]
 pub struct SpeciesEmbedding {
     weights: ParameterSpec,
@@ -63,11 +63,12 @@ impl SpeciesEmbedding {
     }
 }
 
-/// y_o\[m, w\] = Σ_i (mul_i S n_o)^(−½) Σ_u x_i\[m, u\] W\[u, s, w\], s the species of the atom: the fully
-/// connected tensor product with the one-hot of the species.
+/// y_o\[m, w\] = Σ_i (mul_i S n_o)^(−½) Σ_u x_i\[m, u\] W\[u, s, w\], s the species of the atom:
+/// the fully connected tensor product with the one-hot of the species.
 ///
-/// n_o is the number of entries i with the irrep of o. Parameters `PREFIX.weights.k`, [mul_i, S, mul_o], k
-/// counting pairs of equal irreps, input entries outer. Outputs that nothing leads to are zero.
+/// n_o is the number of entries i with the irrep of o. Parameters `PREFIX.weights.k`, [mul_i, S,
+/// mul_o], k counting pairs of equal irreps, input entries outer. Outputs that nothing leads to are
+/// zero.
 #[derive(Debug, Clone)]
 pub struct SpeciesLinear {
     output: Irreps,

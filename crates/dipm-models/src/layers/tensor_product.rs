@@ -20,10 +20,11 @@ pub struct Path {
     pub columns: Range<usize>,
 }
 
-/// m_p\[k, u\] = √(2l₃ + 1) w_p\[u\] Σ_ab C\[a, b, k\] x_j\[a, u\] Y\[b\] for each path p, summed over the edges that
-/// arrive at an atom.
+/// m_p\[k, u\] = √(2l₃ + 1) w_p\[u\] Σ_ab C\[a, b, k\] x_j\[a, u\] Y\[b\] for each path p, summed
+/// over the edges that arrive at an atom.
 ///
-/// All paths of one input entry are one sparse product, so that its rows stay in cache between them.
+/// All paths of one input entry are one sparse product, so that its rows stay in cache between
+/// them.
 #[derive(Debug, Clone)]
 pub struct TensorProduct {
     groups: Vec<Group>,

@@ -24,8 +24,8 @@ pub(super) struct Wiring {
 }
 
 impl Wiring {
-    /// The layers of a network with these feature irreps (each irrep once, in order). The energy reads the
-    /// even scalars of the last.
+    /// The layers of a network with these feature irreps (each irrep once, in order). The energy
+    /// reads the even scalars of the last.
     pub fn of_layers(irreps: &Irreps, l_max: usize, num_layers: usize) -> Vec<Self> {
         let mut input = irreps.filter(|irrep| irrep == Irrep::SCALAR);
         let mut layers: Vec<Self> = Vec::with_capacity(num_layers);
