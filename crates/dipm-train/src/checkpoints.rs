@@ -186,7 +186,7 @@ impl Checkpoints {
             .expect("checkpoints have names")
             .to_string_lossy();
         let temporary = self.model().join(format!("{TEMPORARY}{name}"));
-        remove(&temporary)?;
+        remove_unfinished(&temporary)?;
         fs::create_dir(&temporary).map_err(TrainError::io("create", &temporary))?;
         checkpoint.write(&temporary, layout)?;
         remove(&path)?;
@@ -217,7 +217,9 @@ impl Checkpoints {
                 parse(&name).is_some()
                     && entries(&path).is_ok_and(|inside| inside.iter().all(|name| name == TENSORS))
             };
-            if name.starts_with(TEMPORARY) || half_deleted() {
+            if name.starts_with(TEMPORARY) {
+                remove_unfinished(&path)?;
+            } else if half_deleted() {
                 remove(&path)?;
             }
         }
@@ -278,6 +280,14 @@ fn parse(name: &str) -> Option<DataPosition> {
         epoch: epoch.parse().ok()?,
         batch: batch.parse().ok()?,
     })
+}
+
+/// Removes a checkpoint that was being written, with whatever files the writers of its formats left.
+fn remove_unfinished(temporary: &Path) -> Result<(), TrainError> {
+    if !temporary.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(temporary).map_err(TrainError::io("remove", temporary))
 }
 
 /// Removes a checkpoint's own files and its directory, which stays if a user put something into it.

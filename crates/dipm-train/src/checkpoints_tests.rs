@@ -212,6 +212,7 @@ fn remains_of_a_kill_are_removed_and_the_last_good_checkpoint_is_used() {
     // killed while writing epoch 4, and while deleting epoch 1
     fs::create_dir(model.join(format!("{TEMPORARY}4"))).unwrap();
     fs::write(model.join(format!("{TEMPORARY}4/{TENSORS}")), "half a fi").unwrap();
+    fs::write(model.join(format!("{TEMPORARY}4/.tmp123")), "half a file").unwrap();
     fs::remove_file(model.join("1").join(STATE)).unwrap();
     let checkpoints = open(directory.path());
     assert_eq!(epochs(&checkpoints), [2, 3]);

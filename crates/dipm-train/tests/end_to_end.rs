@@ -219,13 +219,18 @@ fn a_run_killed_at_arbitrary_moments_and_resumed_changes_no_bit() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "child"])
             .env(DIRECTORY, directory.path())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         std::thread::sleep(Duration::from_millis(10 + 6 * attempt));
         if child.try_wait().unwrap().is_some() {
-            assert!(child.wait().unwrap().success());
+            let output = child.wait_with_output().unwrap();
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stdout)
+            );
             break;
         }
         child.kill().unwrap();
