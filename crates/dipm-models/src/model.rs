@@ -77,7 +77,7 @@ impl Model {
             .collect()
     }
 
-    /// What the energy of each structure of a batch has beside the network, in eV, [G]: the
+    /// What the energy of each structure of a batch has beside the network, in eV, `[G]`: the
     /// energies of its isolated atoms and `scaling_mean` an atom, summed in f64.
     pub fn energy_offsets(&self, batch: &Batch) -> Vec<f64> {
         let energies = self.reference_energies();

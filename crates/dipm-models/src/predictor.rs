@@ -10,13 +10,13 @@ use crate::{BatchInputs, Model, ModelError, Parameter, Potential, Real};
 pub struct Prediction {
     /// eV, energies of isolated atoms included.
     pub energy: f64,
-    /// eV/Å, [N].
+    /// eV/Å, `[N]`.
     pub forces: Vec<[f64; 3]>,
     /// eV/Å³, tension > 0; `None` for a structure without a cell.
     pub stress: Option<[[f64; 3]; 3]>,
     /// Derivative of the energy by a symmetric strain in eV: stress times volume.
     pub virial: [[f64; 3]; 3],
-    /// Energy of each atom in eV, isolated atoms included, [N].
+    /// Energy of each atom in eV, isolated atoms included, `[N]`.
     pub node_energies: Vec<f64>,
 }
 

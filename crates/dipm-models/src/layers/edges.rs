@@ -7,20 +7,20 @@ use crate::Precision;
 /// What a network sees of the atoms' arrangement: fields over edges.
 #[derive(Debug, Clone, Copy)]
 pub struct Edges<'g> {
-    /// r_receiver − r_sender + shift · cell in Å, [3].
+    /// r_receiver − r_sender + shift · cell in Å, `[3]`.
     pub vectors: Field<'g>,
     /// d = |vector| in Å, 0 where the vector is zero, [].
     pub distance: Field<'g>,
     /// 1/d, and 1 where the vector is zero, [].
     pub inverse_distance: Field<'g>,
-    /// vector/d, zero where the vector is zero, [3].
+    /// vector/d, zero where the vector is zero, `[3]`.
     pub direction: Field<'g>,
     /// Precision of the computation, which some constants of the format depend on.
     pub precision: Precision,
 }
 
 impl<'g> Edges<'g> {
-    /// Geometry from the edge vectors, [3]. All of it is finite and has finite derivatives
+    /// Geometry from the edge vectors, `[3]`. All of it is finite and has finite derivatives
     /// even where a vector is zero.
     pub fn new(vectors: Field<'g>, precision: Precision) -> Self {
         let graph = vectors.graph();

@@ -3,7 +3,7 @@
 use dipm_field::{Field, ProductTable, Slot};
 use dipm_o3::harmonic_recursion;
 
-/// Harmonics of degree 0 to l_max of unit vectors [3], one after the other, [(l_max + 1)²].
+/// Harmonics of degree 0 to l_max of unit vectors `[3]`, one after the other, [(l_max + 1)²].
 ///
 /// Y_l = Σ T_l Y_{l−1} u, so that each degree costs one sparse product. The zero vector has Y_0 = 1
 /// and zeros.

@@ -39,7 +39,7 @@ impl Mlp {
         self.kernels.iter()
     }
 
-    /// All layers but the last, [n_hidden].
+    /// All layers but the last, `[n_hidden]`.
     pub fn hidden<'g>(&self, x: Field<'g>) -> Field<'g> {
         let hidden = &self.kernels[..self.kernels.len() - 1];
         let layer = |x: Field<'g>, kernel: &ParameterSpec| {

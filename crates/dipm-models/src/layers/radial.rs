@@ -7,7 +7,7 @@ use dipm_field::Field;
 use crate::Envelope;
 use crate::layers::Edges;
 
-/// Bessel functions B_k(d) = √(2/r_max) sin(kπd/r_max)/d, k = 1..K, and 0 at d = 0, [K].
+/// Bessel functions B_k(d) = √(2/r_max) sin(kπd/r_max)/d, k = 1..K, and 0 at d = 0, `[K]`.
 pub fn bessel<'g>(edges: &Edges<'g>, num: usize, r_max: f64) -> Field<'g> {
     let frequencies: Vec<f64> = (1..=num).map(|k| k as f64 * PI / r_max).collect();
     let frequencies = edges.graph().constant(&frequencies, &[num]);
