@@ -56,6 +56,11 @@ pub trait Architecture {
     /// All parameters, dead ones included, in a fixed order.
     fn parameters(&self) -> Vec<ParameterSpec>;
 
+    /// What the user should know about the options, one sentence each.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The raw node energies, [Atoms, 1], without scaling and energies of isolated atoms.
     fn node_energies<'g>(&self, edges: &Edges<'g>) -> Field<'g>;
 }

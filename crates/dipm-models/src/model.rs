@@ -33,6 +33,9 @@ impl Model {
         let config = config.into();
         let architecture = config.build(&dataset_info)?;
         check_energies(&config, &dataset_info)?;
+        for remark in architecture.remarks() {
+            tracing::info!("{}: {remark}", config.target().name());
+        }
         let specs = architecture.parameters();
         let parameters = specs.iter().map(|spec| spec.initialize(seed)).collect();
         Ok(Self {

@@ -242,12 +242,19 @@ fn values(tensor: &TensorView<'_>) -> Result<Vec<f32>, String> {
             .iter()
             .map(|b| f32::from_le_bytes(*b))
             .collect()),
-        Dtype::F64 => Ok(data
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .map(|b| f64::from_le_bytes(*b) as f32)
-            .collect()),
+        Dtype::F64 => {
+            let exact: Vec<f64> = data
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|b| f64::from_le_bytes(*b))
+                .collect();
+            let rounded: Vec<f32> = exact.iter().map(|x| *x as f32).collect();
+            if exact.iter().zip(&rounded).any(|(x, y)| *x != f64::from(*y)) {
+                tracing::warn!("parameters of 64 bits are rounded to 32 bits");
+            }
+            Ok(rounded)
+        }
         Dtype::F16 => Ok(half(|b| f16::from_le_bytes(b).to_f32())),
         Dtype::BF16 => Ok(half(|b| bf16::from_le_bytes(b).to_f32())),
         other => Err(format!(

@@ -186,6 +186,8 @@ impl ArchitectureConfig for NequipConfig {
 /// The network.
 #[derive(Debug)]
 struct Nequip {
+    /// Irreps of the options that no layer reaches.
+    unreachable: Irreps,
     l_max: usize,
     num_bessel: usize,
     envelope: Envelope,
@@ -209,7 +211,9 @@ impl Nequip {
             let prefix = format!("nequip_model.layers.{t}");
             Interaction::new(&prefix, config, wiring, num_species, avg_num_neighbors)
         };
+        let reached = |irrep| wirings.iter().any(|wiring| wiring.output().contains(irrep));
         Self {
+            unreachable: irreps.filter(|irrep| !reached(irrep)),
             l_max: config.l_max,
             num_bessel: config.num_bessel,
             envelope: config.radial_envelope,
@@ -234,6 +238,16 @@ impl Architecture for Nequip {
             .chain(readout)
             .cloned()
             .collect()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        if self.unreachable.is_empty() {
+            return Vec::new();
+        }
+        let (irreps, layers, l_max) = (&self.unreachable, self.layers.len(), self.l_max);
+        vec![format!(
+            "{irreps} cannot be reached in {layers} layers with l_max {l_max}, left out"
+        )]
     }
 
     /// h⁰ᵢ = W(zᵢ),  εᵢ = W₂ W₁ h^Tᵢ

@@ -112,6 +112,21 @@ fn wiring_equals_the_stored_one() {
 }
 
 #[test]
+fn irreps_out_of_reach_are_mentioned() {
+    let remarks = |config: NequipConfig| config.build(&info(2)).unwrap().remarks();
+    let default = remarks(NequipConfig::default());
+    assert_eq!(
+        default,
+        ["128x0o cannot be reached in 2 layers with l_max 3, left out"]
+    );
+    let deeper = NequipConfig {
+        num_layers: 3,
+        ..NequipConfig::default()
+    };
+    assert!(remarks(deeper).is_empty());
+}
+
+#[test]
 fn all_problems_are_reported_at_once() {
     let config = NequipConfig {
         force_head: true,
