@@ -1,8 +1,9 @@
 //! Everything a run needs to go on bit for bit, as one directory of two files.
 //!
-//! `state.json` holds a [`TrainingState`]; `tensors.safetensors` holds, for each parameter NAME, `parameters.NAME`,
-//! `average.NAME` (zero-initialised, see [`Ema`]), `first_moment.NAME`, `second_moment.NAME`, `max_second_moment.NAME`,
-//! with accumulation `accumulated.NAME`, and `best.NAME` once a best model exists.
+//! `state.json` holds a [`TrainingState`]; `tensors.safetensors` holds, for each parameter NAME,
+//! `parameters.NAME`, `average.NAME` (zero-initialised, see [`Ema`]), `first_moment.NAME`,
+//! `second_moment.NAME`, `max_second_moment.NAME`, with accumulation `accumulated.NAME`, and
+//! `best.NAME` once a best model exists.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -243,8 +244,8 @@ impl<T: Real> Checkpoint<T> {
     /// Reads the checkpoint in `directory`.
     ///
     /// # Errors
-    /// [`TrainError::Io`] for a file that cannot be read, [`TrainError::Checkpoint`] for one that is damaged, was written
-    /// by a later version, or belongs to a model with other parameters.
+    /// [`TrainError::Io`] for a file that cannot be read, [`TrainError::Checkpoint`] for one that
+    /// is damaged, was written by a later version, or belongs to a model with other parameters.
     pub fn read(directory: &Path, layout: &ParameterLayout) -> Result<Self, TrainError> {
         let state = read_state(directory)?;
         let path = directory.join(TENSORS);

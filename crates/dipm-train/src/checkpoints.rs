@@ -1,9 +1,10 @@
 //! The checkpoints of a run: `<local_model_output_dir>/model/<epoch>/`, one a completed epoch.
 //!
-//! A checkpoint is written under a temporary name, brought to the disk and then renamed; the oldest are deleted only
-//! after that, each beginning with its `state.json`, without which a directory is no checkpoint. So a kill at any moment
-//! leaves the newest finished checkpoint usable. Differs from dipm 0.0.8: every epoch is saved, not only improvements, so
-//! that a plateau can be resumed, and the best model lies inside the newest checkpoint.
+//! A checkpoint is written under a temporary name, brought to the disk and then renamed; the oldest
+//! are deleted only after that, each beginning with its `state.json`, without which a directory is
+//! no checkpoint. So a kill at any moment leaves the newest finished checkpoint usable. Differs
+//! from dipm 0.0.8: every epoch is saved, not only improvements, so that a plateau can be resumed,
+//! and the best model lies inside the newest checkpoint.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ const SUPERSEDED: &str = ".superseded";
 /// File whose lock keeps a second run out of the directory.
 const LOCK: &str = ".lock";
 
-/// The checkpoints in one output directory, which is locked against other runs until this is dropped.
+/// The checkpoints in one output directory, which is locked against other runs until this is
+/// dropped.
 #[derive(Debug)]
 pub struct Checkpoints {
     directory: PathBuf,
@@ -39,13 +41,15 @@ pub struct Restored<T> {
 }
 
 impl Checkpoints {
-    /// Makes the output directory ready for a run: checks the keys against each other, locks the directory, removes
-    /// remains of a kill, clears an earlier run if asked to. `None` without `local_model_output_dir`.
+    /// Makes the output directory ready for a run: checks the keys against each other, locks the
+    /// directory, removes remains of a kill, clears an earlier run if asked to. `None` without
+    /// `local_model_output_dir`.
     ///
     /// # Errors
-    /// [`TrainError::Config`] for keys that exclude each other, [`TrainError::ExistingCheckpoints`] when a fresh run would
-    /// mix with an earlier one, [`TrainError::Checkpoint`] for checkpoints of another program or a directory in use by
-    /// another run, [`TrainError::Io`] when the directory cannot be written.
+    /// [`TrainError::Config`] for keys that exclude each other, [`TrainError::ExistingCheckpoints`]
+    /// when a fresh run would mix with an earlier one, [`TrainError::Checkpoint`] for checkpoints
+    /// of another program or a directory in use by another run, [`TrainError::Io`] when the
+    /// directory cannot be written.
     pub fn open(config: &CheckpointConfig) -> Result<Option<Self>, TrainError> {
         config.validate()?;
         let Some(directory) = &config.local_model_output_dir else {
@@ -122,7 +126,8 @@ impl Checkpoints {
     /// With `epoch_to_restore`, later checkpoints are set aside as `<name>.superseded`.
     ///
     /// # Errors
-    /// [`TrainError::Config`] when there are checkpoints but not of the epoch asked for; errors of [`Checkpoint::read`].
+    /// [`TrainError::Config`] when there are checkpoints but not of the epoch asked for; errors of
+    /// [`Checkpoint::read`].
     pub fn restore<T: Real>(
         &self,
         config: &CheckpointConfig,
@@ -171,7 +176,8 @@ impl Checkpoints {
         }))
     }
 
-    /// Saves a checkpoint and deletes the oldest beyond `max_checkpoints_to_keep`; returns its directory.
+    /// Saves a checkpoint and deletes the oldest beyond `max_checkpoints_to_keep`; returns its
+    /// directory.
     ///
     /// # Errors
     /// [`TrainError::Io`] when it cannot be written; earlier checkpoints are then still there.
@@ -245,7 +251,8 @@ impl Checkpoints {
     }
 }
 
-/// Takes the lock of a directory, which the system gives back when the process ends in whatever way.
+/// Takes the lock of a directory, which the system gives back when the process ends in whatever
+/// way.
 fn lock(path: &Path) -> Result<File, TrainError> {
     let file = File::create(path).map_err(TrainError::io("create", path))?;
     match file.try_lock() {
@@ -282,7 +289,8 @@ fn parse(name: &str) -> Option<DataPosition> {
     })
 }
 
-/// Removes a checkpoint that was being written, with whatever files the writers of its formats left.
+/// Removes a checkpoint that was being written, with whatever files the writers of its formats
+/// left.
 fn remove_unfinished(temporary: &Path) -> Result<(), TrainError> {
     if !temporary.exists() {
         return Ok(());

@@ -14,8 +14,8 @@ pub struct OptimizerConfig {
     pub apply_weight_decay_mask: bool,
     /// λ of the L2 term λ·p that is added to the gradient before clipping; at least 0.
     pub weight_decay: f64,
-    /// Largest global norm of a gradient, eV-based loss per parameter unit; longer ones are shortened to it. At least
-    /// 0, and 0 stops all movement.
+    /// Largest global norm of a gradient; longer ones are shortened to it. At least 0, and 0 stops
+    /// all movement.
     pub grad_norm: f64,
     /// Batches whose mean gradient makes one update; at least 1.
     pub num_gradient_accumulation_steps: u32,
@@ -27,7 +27,8 @@ pub struct OptimizerConfig {
     pub final_learning_rate: f64,
     /// Batches of linear rise from `init_learning_rate` to `peak_learning_rate`.
     pub warmup_steps: u64,
-    /// Batches of linear change from `peak_learning_rate` to `final_learning_rate`; 0 keeps the peak for ever.
+    /// Batches of linear change from `peak_learning_rate` to `final_learning_rate`; 0 keeps the
+    /// peak for ever.
     pub transition_steps: u64,
 }
 
@@ -163,7 +164,8 @@ impl TrainingLoopConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
-    /// Directory of `model/<epoch>/`, `metrics.jsonl` and `metrics.csv`; nothing is written when absent.
+    /// Directory of `model/<epoch>/`, `metrics.jsonl` and `metrics.csv`; nothing is written when
+    /// absent.
     pub local_model_output_dir: Option<PathBuf>,
     /// Newest checkpoints kept; at least 1.
     pub max_checkpoints_to_keep: usize,
@@ -171,7 +173,8 @@ pub struct CheckpointConfig {
     pub restore_checkpoint_if_exists: bool,
     /// Epoch to continue from; the newest when absent.
     pub epoch_to_restore: Option<u64>,
-    /// Restore the whole state, so that the run goes on bit for bit, rather than parameters and counters only.
+    /// Restore the whole state, so that the run goes on bit for bit, rather than parameters and
+    /// counters only.
     pub restore_optimizer_state: bool,
     /// Delete the checkpoints and metrics of an earlier run, and nothing else.
     pub clear_previous_checkpoints: bool,

@@ -4,9 +4,9 @@ use crate::Real;
 
 /// Zero-initialised exponential average of the parameters, updated after every batch.
 ///
-/// After n updates a ← d·a + (1 − d)·p, the unbiased average is a / (1 − dⁿ): it equals the parameters after the first
-/// update. The limit d → 1 of that average is the plain mean of all parameters so far, and that is what `decay` 1
-/// keeps here (dipm 0.0.8 divides 0 by 0).
+/// After n updates a ← d·a + (1 − d)·p, the unbiased average is a / (1 − dⁿ): it equals the
+/// parameters after the first update. The limit d → 1 of that average is the plain mean of all
+/// parameters so far, and that is what `decay` 1 keeps here (dipm 0.0.8 divides 0 by 0).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ema<T> {
     pub(crate) decay: f64,

@@ -79,7 +79,8 @@ pub enum TrainError {
         epoch: u64,
         /// Number of the batch in its epoch, from 0.
         batch: u64,
-        /// Whether the predictions of exactly these structures are not finite; otherwise they are the whole batch.
+        /// Whether the predictions of exactly these structures are not finite; otherwise they are
+        /// the whole batch.
         suspected: bool,
         /// The structures.
         structures: Vec<Origin>,

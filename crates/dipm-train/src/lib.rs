@@ -1,7 +1,8 @@
 //! Losses, optimizer, schedule, checkpoints, metrics and the training loop.
 //!
-//! Read in this order: [`config`] (what the user asked), [`loss`] (what is minimised), [`optimizer`]
-//! (how the parameters move), [`metrics`] and [`record`] (what is reported), [`checkpoint`] and
+//! Read in this order: [`config`] (what the user asked), [`loss`] (what is minimised),
+//! [`optimizer`] (how the parameters move), [`metrics`] and [`record`] (what is reported),
+//! [`checkpoint`] and
 //! [`checkpoints`] (what survives a kill).
 
 pub mod checkpoint;

@@ -1,8 +1,9 @@
 //! What is minimised: the three losses, their weights, and the stages of the weights.
 //!
 //! The loss of a batch is the mean over its structures g of
-//! c_E·ℓE_g + c_F·ℓF_g + c_S·ℓS_g, with weights c that depend on the epoch. With N_g atoms, weight w_g of the
-//! structure, energies E in eV, forces F in eV/Å, stress S in eV/Å³ and predictions marked by a hat:
+//! c_E·ℓE_g + c_F·ℓF_g + c_S·ℓS_g, with weights c that depend on the epoch. With N_g atoms, weight
+//! w_g of the structure, energies E in eV, forces F in eV/Å, stress S in eV/Å³ and predictions
+//! marked by a hat:
 //!
 //! | kind | ℓE_g | ℓF_g | ℓS_g |
 //! |---|---|---|---|
@@ -11,7 +12,8 @@
 //! | l2mae | w·abs(E−Ê)/N | w/N · Σ_i ‖F−F̂‖₂ | w·‖S−Ŝ‖ (Frobenius) |
 //!
 //! H_δ(x) = ½x² for abs(x) ≤ δ, else δ·(abs(x) − ½δ), δ = 0.01; δᵢ is smaller for large forces,
-//! see [`huber_force_delta`]. The functions here are the definition, in f64; the engine computes the same from fields.
+//! see [`huber_force_delta`]. The functions here are the definition, in f64; the engine computes
+//! the same from fields.
 
 use serde::{Deserialize, Serialize};
 
@@ -114,13 +116,14 @@ impl LossConfig {
         }
     }
 
-    /// Stages by fractions of the epochs: stage k ends with epoch ⌊(splits₀ + … + splits_k)·`num_epochs`⌋, and the last
-    /// one, whose fraction is therefore not needed, with the run. The initial evaluation (epoch 0) belongs to the
-    /// first stage.
+    /// Stages by fractions of the epochs: stage k ends with epoch ⌊(splits₀ + … +
+    /// splits_k)·`num_epochs`⌋, and the last one, whose fraction is therefore not needed, with the
+    /// run. The initial evaluation (epoch 0) belongs to the first stage.
     ///
     /// # Errors
-    /// [`TrainError::Config`] for no weights, fewer fractions than stages but one, more fractions than stages, a
-    /// fraction outside 0 to 1, a sum above 1, or a weight that is negative or not finite.
+    /// [`TrainError::Config`] for no weights, fewer fractions than stages but one, more fractions
+    /// than stages, a fraction outside 0 to 1, a sum above 1, or a weight that is negative or not
+    /// finite.
     pub fn staged(
         kind: LossKind,
         splits: &[f64],
@@ -302,7 +305,8 @@ fn huber(x: f64, delta: f64) -> f64 {
     }
 }
 
-/// δ of the Huber loss of a force, by the length f of its reference in eV/Å: [`HUBER_DELTA`] times 1 for f < 100, 0.7 for
+/// δ of the Huber loss of a force, by the length f of its reference in eV/Å: [`HUBER_DELTA`] times
+/// 1 for f < 100, 0.7 for
 /// 100 < f < 200, 0.4 for 200 < f < 300, and 0.1 otherwise, the bounds themselves included.
 pub fn huber_force_delta(reference: &[f64; 3]) -> f64 {
     let length = reference.iter().map(|x| x * x).sum::<f64>().sqrt();

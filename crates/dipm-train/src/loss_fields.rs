@@ -30,7 +30,8 @@ pub struct LossFields<'g> {
 }
 
 impl<'g> LossFields<'g> {
-    /// Adds the loss to the graph of `energies` [Structures, 1], `forces` [Atoms, 3] and `stress` [Structures, 9].
+    /// Adds the loss to the graph of `energies` [Structures, 1], `forces` [Atoms, 3] and `stress`
+    /// [Structures, 9].
     pub fn new(
         kind: LossKind,
         energies: Field<'g>,
@@ -129,8 +130,8 @@ pub struct LossInputs<T> {
 }
 
 impl<T: Scalar> LossInputs<T> {
-    /// The inputs of a batch. `num_structures` divides the sum over structures: that of the batch, or of all batches whose
-    /// gradients are added up. A label that is missing gets the weight 0.
+    /// The inputs of a batch. `num_structures` divides the sum over structures: that of the batch,
+    /// or of all batches whose gradients are added up. A label that is missing gets the weight 0.
     pub fn new(labels: &Labels, weights: &LossWeights, num_structures: usize) -> Self {
         let convert = |values: &[f64]| values.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
         let structures = labels.num_atoms.len();

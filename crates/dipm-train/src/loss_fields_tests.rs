@@ -10,7 +10,8 @@ const WEIGHTS: LossWeights = LossWeights {
     stress: 10.0,
 };
 
-/// Three structures with errors on both sides of the bounds of the Huber loss, and large reference forces.
+/// Three structures with errors on both sides of the bounds of the Huber loss, and large reference
+/// forces.
 fn batch() -> (Labels, Predictions) {
     let number = |i: usize, scale: f64| ((i * 37 % 101) as f64 * 0.61).sin() * scale;
     let vector = |i: usize, scale: f64| [0, 1, 2].map(|k| number(3 * i + k, scale));

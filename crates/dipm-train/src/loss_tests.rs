@@ -4,7 +4,8 @@ use serde_json::Value;
 use super::*;
 use crate::{Metrics, Real};
 
-/// The case `loss.*` of the golden components: three structures and an empty one that pads the batch.
+/// The case `loss.*` of the golden components: three structures and an empty one that pads the
+/// batch.
 fn golden() -> (Labels, Predictions) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/loss.safetensors");
     let bytes = std::fs::read(path).unwrap();

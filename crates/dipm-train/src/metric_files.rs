@@ -45,8 +45,9 @@ pub struct MetricFiles {
 }
 
 impl MetricFiles {
-    /// Opens both files in `directory`. A fresh run begins them anew; one that goes on from `restored` (epoch, updates)
-    /// keeps the records up to there, so that a run killed and resumed leaves the records of an uninterrupted one.
+    /// Opens both files in `directory`. A fresh run begins them anew; one that goes on from
+    /// `restored` (epoch, updates) keeps the records up to there, so that a run killed and resumed
+    /// leaves the records of an uninterrupted one.
     ///
     /// # Errors
     /// [`TrainError::Io`] when a file cannot be read or written.

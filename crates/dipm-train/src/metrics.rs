@@ -1,9 +1,10 @@
 //! Errors over a data set, exact and independent of how it was cut into batches.
 //!
-//! Every sum is kept in f64 with its number of terms: energies and the loss count structures, forces count atoms and
-//! three components, stress counts structures and nine components. Differs from dipm 0.0.8, which averaged the means
-//! of batches after multiplying each by (structures in the batch)/(mean structures a batch), so that atoms of batches
-//! with few atoms counted more in `mae_f` and `rmse_f`.
+//! Every sum is kept in f64 with its number of terms: energies and the loss count structures,
+//! forces count atoms and three components, stress counts structures and nine components. Differs
+//! from dipm 0.0.8, which averaged the means of batches after multiplying each by (structures in
+//! the batch)/(mean structures a batch), so that atoms of batches with few atoms counted more in
+//! `mae_f` and `rmse_f`.
 
 use serde::{Deserialize, Serialize};
 

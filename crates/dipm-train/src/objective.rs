@@ -1,4 +1,5 @@
-//! What the loop needs from a model and from the data: two small traits, so that the loop knows neither.
+//! What the loop needs from a model and from the data: two small traits, so that the loop knows
+//! neither.
 
 use dipm_data::{Batch, DataError, Loader};
 
@@ -7,8 +8,9 @@ use crate::{Real, TrainError};
 
 /// A loss of parameters that can be differentiated.
 pub trait Objective<T: Real> {
-    /// Writes the gradient of the weighted loss of `batch` at `parameters` into `gradient` and returns the terms of the
-    /// loss. Both buffers are flat, in the order of the run's [`crate::ParameterLayout`].
+    /// Writes the gradient of the weighted loss of `batch` at `parameters` into `gradient` and
+    /// returns the terms of the loss. Both buffers are flat, in the order of the run's
+    /// [`crate::ParameterLayout`].
     ///
     /// # Errors
     /// Whatever keeps the batch from being computed; a result that is not finite is no error.
@@ -33,8 +35,8 @@ pub trait Objective<T: Real> {
 
 /// A data set cut into batches.
 pub trait Batches {
-    /// The batches of `epoch` (from 0) from number `start_batch` on. The order depends on nothing but the seed of the
-    /// data and the epoch, so that a run can go on between any two batches.
+    /// The batches of `epoch` (from 0) from number `start_batch` on. The order depends on nothing
+    /// but the seed of the data and the epoch, so that a run can go on between any two batches.
     fn epoch(&self, epoch: u64, start_batch: u64) -> Box<dyn BatchStream + '_>;
 
     /// Number of batches of `epoch`, as well as it is known beforehand; for progress bars.

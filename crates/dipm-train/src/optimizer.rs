@@ -1,7 +1,9 @@
-//! AMSGrad with coupled weight decay, clipping, accumulation and a schedule, over one flat buffer of parameters.
+//! AMSGrad with coupled weight decay, clipping, accumulation and a schedule, over one flat buffer
+//! of parameters.
 //!
-//! The arithmetic runs in the type of the parameters in one fixed order, so that equal inputs give equal bits on any
-//! number of threads and any x86-64 or aarch64 machine: no fused multiply-add, no run-time choice of instructions.
+//! The arithmetic runs in the type of the parameters in one fixed order, so that equal inputs give
+//! equal bits on any number of threads and any x86-64 or aarch64 machine: no fused multiply-add, no
+//! run-time choice of instructions.
 
 use std::ops::Range;
 
@@ -43,7 +45,8 @@ pub struct OptimizerState<T> {
 
 /// Moves parameters along gradients.
 ///
-/// One batch with gradient g at learning rate η (see [`Schedule`]); λ, the largest norm c and k come from the config:
+/// One batch with gradient g at learning rate η (see [`Schedule`]); λ, the largest norm c and k
+/// come from the config:
 ///
 /// 1. ḡ ← ḡ + (g − ḡ)/(j + 1) for j = 0 … k − 1, and only after the last of these:
 /// 2. ḡ ← ḡ + λ·p for the decayed parameters (L2, not the decoupled decay of AdamW);
@@ -63,8 +66,8 @@ pub struct Optimizer<T> {
 }
 
 impl<T: Real> Optimizer<T> {
-    /// An optimizer at rest. `parameters` gives length and decay of each parameter in the order of the flat buffer;
-    /// see [`crate::decayed_parameters`].
+    /// An optimizer at rest. `parameters` gives length and decay of each parameter in the order of
+    /// the flat buffer; see [`crate::decayed_parameters`].
     pub fn new(
         config: &OptimizerConfig,
         parameters: impl IntoIterator<Item = (usize, bool)>,
@@ -108,7 +111,8 @@ impl<T: Real> Optimizer<T> {
         &self.state
     }
 
-    /// Goes on from a saved state, which must have been made with as many parameters and accumulation steps.
+    /// Goes on from a saved state, which must have been made with as many parameters and
+    /// accumulation steps.
     pub fn set_state(&mut self, state: OptimizerState<T>) {
         assert_eq!(
             state.first_moment.len(),
@@ -138,7 +142,8 @@ impl<T: Real> Optimizer<T> {
         self.state.micro_steps = micro_steps;
     }
 
-    /// Takes in the gradient of one batch and updates parameters and average (module documentation).
+    /// Takes in the gradient of one batch and updates parameters and average (module
+    /// documentation).
     pub fn step(&mut self, parameters: &mut [T], gradient: &[T], ema: &mut Ema<T>) -> MicroStep {
         let learning_rate = self.schedule.learning_rate(self.state.micro_steps);
         self.step_at(learning_rate, parameters, gradient, ema)
@@ -247,7 +252,8 @@ fn amsgrad<T: Real>(
     c: &Coefficients<T>,
 ) {
     let n = parameters.len();
-    // Equal lengths known to the compiler: no bounds checks in the loop, which then uses vector instructions.
+    // Equal lengths known to the compiler: no bounds checks in the loop, which then uses vector
+    // instructions.
     let (gradient, first, second) = (&gradient[..n], &mut first[..n], &mut second[..n]);
     let (largest, average) = (&mut largest[..n], &mut average[..n]);
     let (beta_1, rest_1) = (T::from_f64(BETA_1), T::from_f64(1.0 - BETA_1));
@@ -299,8 +305,8 @@ pub fn norm<T: Real>(values: &[T]) -> f64 {
     sum_of_squares(values.len(), |i| values[i]).sqrt()
 }
 
-/// Σ value(i)² over `len` values: blocks in the type of the parameters over eight lanes, their sums in f64.
-/// A block that overflows is summed again in f64.
+/// Σ value(i)² over `len` values: blocks in the type of the parameters over eight lanes, their sums
+/// in f64. A block that overflows is summed again in f64.
 fn sum_of_squares<T: Real>(len: usize, value: impl Fn(usize) -> T) -> f64 {
     const BLOCK: usize = 1024;
     const LANES: usize = 8;

@@ -146,7 +146,8 @@ impl TrainingRecord {
 }
 
 impl EvaluationRecord {
-    /// Loss and errors of energies and forces; with `extended` also per atom, of the stress, and throughput.
+    /// Loss and errors of energies and forces; with `extended` also per atom, of the stress, and
+    /// throughput.
     pub fn values(&self, extended: bool) -> NamedValues {
         let errors = &self.errors;
         let named = [

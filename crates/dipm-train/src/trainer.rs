@@ -34,8 +34,9 @@ pub struct TrainerConfig {
 
 /// A training run.
 ///
-/// The state between two batches is a value of this type; a checkpoint of it and the data give the same bits again.
-/// Many processes will each hold one and average the gradient between [`Objective::gradient`] and
+/// The state between two batches is a value of this type; a checkpoint of it and the data give the
+/// same bits again. Many processes will each hold one and average the gradient between
+/// [`Objective::gradient`] and
 /// [`Optimizer::step`]; nothing else of the state depends on the data.
 pub struct Trainer<T, O> {
     pub(crate) config: TrainerConfig,
@@ -58,15 +59,17 @@ pub struct Trainer<T, O> {
 }
 
 impl<T: Real, O: Objective<T>> Trainer<T, O> {
-    /// A run from `parameters` (flat, in the order of `layout`), or from a checkpoint where the configuration says so.
+    /// A run from `parameters` (flat, in the order of `layout`), or from a checkpoint where the
+    /// configuration says so.
     ///
-    /// Of a checkpoint everything is used with `restore_optimizer_state`, and then the run gives the bits of one that was
-    /// never interrupted. Without it, parameters, step and position in the data are used; moments, learning rate
-    /// schedule, averaged parameters and best model begin anew, as in dipm 0.0.8.
+    /// Of a checkpoint everything is used with `restore_optimizer_state`, and then the run gives
+    /// the bits of one that was never interrupted. Without it, parameters, step and position in the
+    /// data are used; moments, learning rate schedule, averaged parameters and best model begin
+    /// anew, as in dipm 0.0.8.
     ///
     /// # Errors
-    /// [`TrainError::Config`] for keys out of range or changed so that the checkpoint cannot be continued, and the errors
-    /// of [`Checkpoints::open`] and [`Checkpoints::restore`].
+    /// [`TrainError::Config`] for keys out of range or changed so that the checkpoint cannot be
+    /// continued, and the errors of [`Checkpoints::open`] and [`Checkpoints::restore`].
     pub fn new(
         config: TrainerConfig,
         objective: O,

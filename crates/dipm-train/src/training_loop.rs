@@ -17,8 +17,8 @@ use crate::{Batches, Objective, Observer, Real, TrainError, Trainer};
 pub struct TrainingData<'a> {
     /// Trained on.
     pub train: &'a dyn Batches,
-    /// Judges the model after each epoch. Without it no epoch is better than another, and the model after the last
-    /// epoch is the result.
+    /// Judges the model after each epoch. Without it no epoch is better than another, and the model
+    /// after the last epoch is the result.
     pub validation: Option<&'a dyn Batches>,
     /// Evaluated once, with the resulting model.
     pub test: Option<&'a dyn Batches>,
@@ -29,14 +29,16 @@ pub struct TrainingData<'a> {
 pub enum Outcome<T> {
     /// After all epochs.
     Finished(Box<TrainedModel<T>>),
-    /// Because the observer asked for it, with a checkpoint at this position if there is a directory for it.
+    /// Because the observer asked for it, with a checkpoint at this position if there is a
+    /// directory for it.
     Stopped(DataPosition),
 }
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainedModel<T> {
-    /// Parameters of the best model, flat; without a validation set those that would have been evaluated last.
+    /// Parameters of the best model, flat; without a validation set those that would have been
+    /// evaluated last.
     pub parameters: Vec<T>,
     /// Epoch and validation errors of the best model.
     pub best: Option<BestModel>,
@@ -54,14 +56,15 @@ struct Evaluation<'a> {
 impl<T: Real, O: Objective<T>> Trainer<T, O> {
     /// Trains up to `num_epochs`.
     ///
-    /// The best model is the one with the least validation loss, strictly. The loss of the best model is taken with the
-    /// weights of the current epoch, from its terms, so that a new stage of weights compares like with like; dipm
-    /// 0.0.8 compared losses of different weights. The model stored is the model judged: averaged parameters with
-    /// `use_ema_params_for_eval`, else the current ones.
+    /// The best model is the one with the least validation loss, strictly. The loss of the best
+    /// model is taken with the weights of the current epoch, from its terms, so that a new stage of
+    /// weights compares like with like; dipm
+    /// 0.0.8 compared losses of different weights. The model stored is the model judged: averaged
+    /// parameters with `use_ema_params_for_eval`, else the current ones.
     ///
     /// # Errors
-    /// [`TrainError::NonFinite`] stops the run before the parameters are touched; the newest checkpoint stays. Errors of
-    /// the data, of the objective, of writing checkpoints or metrics.
+    /// [`TrainError::NonFinite`] stops the run before the parameters are touched; the newest
+    /// checkpoint stays. Errors of the data, of the objective, of writing checkpoints or metrics.
     pub fn run(
         &mut self,
         data: TrainingData,
@@ -192,7 +195,8 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         })
     }
 
-    /// The error that names the structures of a batch, those with predictions that are not finite if there are any.
+    /// The error that names the structures of a batch, those with predictions that are not finite
+    /// if there are any.
     fn non_finite(&mut self, quantity: &'static str, value: f64, batch: &Batch) -> TrainError {
         let predicted = self.objective.predict(&self.parameters, batch);
         let suspects = predicted.map_or_else(

@@ -11,9 +11,9 @@ use crate::{LossFields, LossInputs, Objective, ParameterLayout, Real, TrainError
 
 /// Evaluates the loss of a model and its gradient by all parameters.
 ///
-/// Second derivatives (the parameter gradient of a loss of forces) come from the engine. Labels are compared without the
-/// energies of isolated atoms, which are subtracted in f64. Parameters are not kept here: each call is given the flat
-/// buffer, in the order of [`TrainingStep::layout`].
+/// Second derivatives (the parameter gradient of a loss of forces) come from the engine. Labels are
+/// compared without the energies of isolated atoms, which are subtracted in f64. Parameters are not
+/// kept here: each call is given the flat buffer, in the order of [`TrainingStep::layout`].
 pub struct TrainingStep<T> {
     /// Without the values of its parameters.
     model: Model,
@@ -34,8 +34,8 @@ struct TrainedParameter {
 }
 
 impl<T: Real + dipm_models::Real> TrainingStep<T> {
-    /// Plans loss, gradient and evaluation of a model. The stress is part of the training plan only if a stage of the
-    /// loss weighs it.
+    /// Plans loss, gradient and evaluation of a model. The stress is part of the training plan only
+    /// if a stage of the loss weighs it.
     pub fn new(model: &Model, loss: &LossConfig) -> Self {
         let graph = Graph::new();
         let potential = Potential::new(&graph, model, T::PRECISION);

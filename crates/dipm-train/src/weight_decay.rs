@@ -3,11 +3,13 @@
 /// Whether each parameter decays, by its dotted name.
 ///
 /// With `mask`, and if the model has linear maps that mix channels after a message or a product
-/// (a component of the name contains `linear_down`) or symmetric contractions (a component is `contraction`, the
-/// attribute under which MACE keeps them), only those decay. A model with neither, or `mask` false: everything decays.
+/// (a component of the name contains `linear_down`) or symmetric contractions (a component is
+/// `contraction`, the attribute under which MACE keeps them), only those decay. A model with
+/// neither, or `mask` false: everything decays.
 ///
-/// Differs from dipm 0.0.8: there the contractions were looked for under the name of their class, which no parameter
-/// carries, so that the contraction weights of MACE never decayed although the MACE paper decays them.
+/// Differs from dipm 0.0.8: there the contractions were looked for under the name of their class,
+/// which no parameter carries, so that the contraction weights of MACE never decayed although the
+/// MACE paper decays them.
 pub fn decayed_parameters<'a>(names: impl IntoIterator<Item = &'a str>, mask: bool) -> Vec<bool> {
     let chosen: Vec<bool> = names
         .into_iter()

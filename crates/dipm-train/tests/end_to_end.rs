@@ -1,4 +1,5 @@
-//! NequIP trained on ethanol: it learns, and gives the same bits on any number of threads and after any pause.
+//! NequIP trained on ethanol: it learns, and gives the same bits on any number of threads and after
+//! any pause.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

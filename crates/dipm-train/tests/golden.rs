@@ -1,4 +1,5 @@
-//! Losses, parameter gradients and training steps of dipm 0.0.8 for NequIP, followed from its stored numbers.
+//! Losses, parameter gradients and training steps of dipm 0.0.8 for NequIP, followed from its
+//! stored numbers.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
