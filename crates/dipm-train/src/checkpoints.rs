@@ -8,6 +8,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::checkpoint::{
     self, Checkpoint, CheckpointView, DataPosition, ParameterLayout, STATE, TENSORS,
@@ -252,22 +253,26 @@ impl Checkpoints {
 }
 
 /// Takes the lock of a directory, which the system gives back when the process ends in whatever
-/// way.
+/// way. A process that is just ending, or forking, may hold it for a moment: so it is tried for a
+/// while.
 fn lock(path: &Path) -> Result<File, TrainError> {
+    const TRIES: u32 = 20;
+    const PAUSE: Duration = Duration::from_millis(50);
     let file = File::create(path).map_err(TrainError::io("create", path))?;
-    match file.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => {
-            let problem = "another run is writing to this directory; wait for it or choose another \
-                           `local_model_output_dir`";
-            Err(TrainError::checkpoint(path, problem))
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            // Some network file systems have no locks; then nothing guards against a second run.
+            Err(fs::TryLockError::Error(error)) => {
+                tracing::warn!("cannot lock {}: {error}", path.display());
+                return Ok(file);
+            }
+            Ok(()) => return Ok(file),
         }
-        // Some network file systems have no locks; then nothing guards against a second run.
-        Err(fs::TryLockError::Error(error)) => {
-            tracing::warn!("cannot lock {}: {error}", path.display());
-            Ok(file)
-        }
-        Ok(()) => Ok(file),
     }
+    let problem = "another run is writing to this directory; wait for it or choose another \
+                   `local_model_output_dir`";
+    Err(TrainError::checkpoint(path, problem))
 }
 
 /// Names of the entries of a directory.
