@@ -26,7 +26,8 @@ pub struct DatasetOptions {
     pub valid: Option<DatasetPaths>,
     /// `test_dataset_paths`.
     pub test: Option<DatasetPaths>,
-    /// `dataset_splits`: contiguous parts of the training files.
+    /// `dataset_splits`: contiguous parts of the training files. Excludes `valid`, and `test` unless
+    /// its test part is 0 (differs from 0.0.8, which excluded both always).
     pub splits: Option<Splits>,
     /// `train_num_to_load`, `valid_num_to_load`, `test_num_to_load`.
     pub num_to_load: [Option<Amount>; 3],
@@ -92,10 +93,16 @@ impl DatasetOptions {
                 reason: reason.to_owned(),
             })
         };
-        if self.splits.is_some() && (self.valid.is_some() || self.test.is_some()) {
-            return refuse(
-                "`dataset_splits` excludes `valid_dataset_paths` and `test_dataset_paths`",
-            );
+        if let Some(splits) = &self.splits {
+            if self.valid.is_some() {
+                return refuse("`dataset_splits` excludes `valid_dataset_paths`");
+            }
+            if self.test.is_some() && splits.has_test() {
+                return refuse(
+                    "`dataset_splits` with a test part excludes `test_dataset_paths`; make its third \
+                     number 0 to test on those files",
+                );
+            }
         }
         if !(self.cutoff > 0.0 && self.cutoff.is_finite()) {
             return refuse("`graph_cutoff_angstrom` must be a number > 0");
@@ -384,9 +391,19 @@ fn choose(
 ) -> Result<[Option<Vec<Item>>; 3], DataError> {
     let [train, valid, test] = items;
     let mut parts = match &options.splits {
-        Some(splits) => splits
-            .ranges(train.len())?
-            .map(|range| Some(train[range].to_vec())),
+        Some(splits) => {
+            let [first, second, third] = splits.ranges(train.len())?;
+            let rest = match (splits.has_test(), options.test.is_some()) {
+                (true, _) => Some(train[third].to_vec()),
+                (false, true) => Some(test),
+                (false, false) => None,
+            };
+            [
+                Some(train[first].to_vec()),
+                Some(train[second].to_vec()),
+                rest,
+            ]
+        }
         None => [
             Some(train),
             options.valid.is_some().then_some(valid),

@@ -52,6 +52,14 @@ pub enum Splits {
 }
 
 impl Splits {
+    /// Whether a part is for the test.
+    pub fn has_test(&self) -> bool {
+        match self {
+            Self::Counts(counts) => counts[2] > 0,
+            Self::Fractions(shares) => shares[2] > 0.0,
+        }
+    }
+
     /// Items of each role among `total`.
     ///
     /// # Errors

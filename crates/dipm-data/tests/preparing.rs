@@ -268,6 +268,28 @@ fn splits_are_contiguous_and_subsets_are_seeded() {
 }
 
 #[test]
+fn splits_without_a_test_part_go_with_test_files() {
+    let files = Files::new(&[("data.xyz", &molecules(20)), ("test.xyz", &molecules(3))]);
+    let mut options = files.options("data.xyz");
+    options.splits = Some(Splits::Fractions([0.9, 0.1, 0.0]));
+    assert!(prepare(&options).unwrap().test.is_none());
+    options.test = Some(DatasetPaths::single(files.path("test.xyz")));
+    let prepared = prepare(&options).unwrap();
+    assert_eq!(
+        [
+            prepared.train,
+            prepared.valid.unwrap(),
+            prepared.test.unwrap()
+        ]
+        .map(|d| d.len()),
+        [18, 2, 3]
+    );
+    options.splits = Some(Splits::Counts([10, 5, 5]));
+    let error = prepare(&options).unwrap_err().to_string();
+    assert!(error.contains("third number 0"), "{error}");
+}
+
+#[test]
 fn unknown_elements_in_the_validation_set_are_an_error() {
     let valid = molecule(0.8, "energy=-1").replace("H 0 0 0 ", "Na 0 0 0 ");
     let files = Files::new(&[("train.xyz", &molecules(3)), ("valid.xyz", &valid)]);
