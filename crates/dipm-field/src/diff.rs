@@ -95,6 +95,13 @@ fn propagate<'g>(y: Field<'g>, u: Field<'g>, add: Add<'_, 'g>) {
             add(b, &|_| at(condition).select(zero, u));
         }
         Op::SumAxes(x, _) => add(x, &|x| u.broadcast(u.space().max(x.space()), &x.shape())),
+        Op::MaxAxes(x, mask) => add(x, &|x| {
+            let axes: Vec<usize> = (0..x.shape().len())
+                .filter(|a| mask >> a & 1 == 1)
+                .collect();
+            let largest = 1.0 - (y - x).step(); // 1 at the largest entries, else 0
+            u * largest / largest.sum_axes(&axes)
+        }),
         Op::Broadcast(x) => add(x, &|x| sum_to(u, x)),
         Op::Reshape(x) => add(x, &|x| u.reshape(&x.shape())),
         Op::Permute(x, order) => {

@@ -374,6 +374,33 @@ impl<'g> Field<'g> {
             .push(Op::SumAxes(self.id, mask), self.space(), result)
     }
 
+    /// The largest entry along `axes`, which stay with length 1. In the derivative, equal largest
+    /// entries share alike.
+    pub fn max_axes(self, axes: &[usize]) -> Self {
+        let shape = self.shape();
+        let mask = axes
+            .iter()
+            .filter(|&&axis| shape[axis] > 1)
+            .fold(0u8, |m, &axis| m | 1 << axis);
+        let summed = |axis: usize| mask >> axis & 1 == 1;
+        let result: Shape = (0..shape.len())
+            .map(|a| if summed(a) { 1 } else { shape[a] })
+            .collect();
+        if mask == 0 {
+            return self;
+        }
+        if let Some(value) = self.as_literal() {
+            return self.filled(value, self.space(), &result);
+        }
+        self.graph
+            .push(Op::MaxAxes(self.id, mask), self.space(), result)
+    }
+
+    /// The smallest entry along `axes`, which stay with length 1.
+    pub fn min_axes(self, axes: &[usize]) -> Self {
+        -(-self).max_axes(axes)
+    }
+
     /// Sum over all inner axes, of shape `[]`.
     pub fn sum_inner(self) -> Self {
         let axes: Vec<usize> = (0..self.shape().len()).collect();

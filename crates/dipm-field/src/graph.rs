@@ -73,6 +73,8 @@ pub enum Op {
     Select(NodeId, NodeId, NodeId),
     /// Sum over the axes whose bit is set; they stay, with length 1.
     SumAxes(NodeId, u8),
+    /// Largest entry along the axes whose bit is set; they stay, with length 1.
+    MaxAxes(NodeId, u8),
     /// Repeats axes of length 1, prepends axes, and repeats a Const row over a space. A view.
     Broadcast(NodeId),
     /// The same values in another inner shape. A view.
@@ -108,6 +110,7 @@ impl Op {
             Op::Input(_) | Op::Literal(_) | Op::Constant(_) => vec![],
             Op::Unary(_, x)
             | Op::SumAxes(x, _)
+            | Op::MaxAxes(x, _)
             | Op::Broadcast(x)
             | Op::Reshape(x)
             | Op::Permute(x, _)

@@ -160,6 +160,17 @@ fn node_value(
                 }
             }
         }
+        Op::MaxAxes(x, _) => {
+            let inner = shape_of(*x);
+            let x = &values[x];
+            data.fill(f64::NEG_INFINITY);
+            for row in 0..rows {
+                for (index, value) in positions(&inner).zip(x.row(row)) {
+                    let slot = &mut data[row * width + flat(&index, shape)];
+                    *slot = slot.max(*value);
+                }
+            }
+        }
         Op::Broadcast(x) => {
             let inner = shape_of(*x);
             let x = &values[x];

@@ -148,7 +148,11 @@ fn random_op<'g>(rng: &mut ChaCha8Rng, graph: &'g Graph, pool: &[Field<'g>]) -> 
         }
         8 => {
             let axes: Vec<usize> = (0..shape.len()).filter(|_| rng.random_bool(0.6)).collect();
-            bounded(x.sum_axes(&axes))
+            if rng.random_bool(0.3) {
+                x.max_axes(&axes)
+            } else {
+                bounded(x.sum_axes(&axes))
+            }
         }
         9 => {
             let size: usize = shape.iter().product();

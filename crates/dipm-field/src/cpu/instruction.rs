@@ -37,6 +37,7 @@ pub(crate) enum Work {
     /// Copies into the output from an offset each.
     Concat(Vec<(Nest, usize)>),
     SumAxes(Nest),
+    MaxAxes(Nest),
     Contract(Contraction),
     /// With the offset of the output in the accumulators.
     ContractAll(Contraction, usize),
@@ -134,7 +135,7 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
             }
             Work::Concat(copies)
         }
-        Kernel::SumAxes { mask } => {
+        Kernel::SumAxes { mask } | Kernel::MaxAxes { mask } => {
             let mut strides = dense_strides(&step.shape);
             for (axis, stride) in strides.iter_mut().enumerate() {
                 if mask >> axis & 1 == 1 {
@@ -142,7 +143,11 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
                 }
             }
             let x = &step.operands[0];
-            Work::SumAxes(Nest::new(&x.shape, &[&strides, &x.strides], &[None, None]))
+            let nest = Nest::new(&x.shape, &[&strides, &x.strides], &[None, None]);
+            match step.kernel {
+                Kernel::SumAxes { .. } => Work::SumAxes(nest),
+                _ => Work::MaxAxes(nest),
+            }
         }
         Kernel::Contract => {
             let (x, w) = (&step.operands[0], &step.operands[1]);
@@ -184,7 +189,7 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         }
         Work::Product(program) => 2 * program.operations,
         Work::Concat(_) | Work::Copy(_) | Work::Pad(..) => 0,
-        Work::SumAxes(nest) => nest.lengths.iter().product(),
+        Work::SumAxes(nest) | Work::MaxAxes(nest) => nest.lengths.iter().product(),
         _ => width,
     };
     Instruction {

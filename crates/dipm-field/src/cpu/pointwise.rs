@@ -1,6 +1,6 @@
 //! Kernels that work entry by entry: functions, copies, sums over inner axes.
 
-use super::lanes::{Lanes, sealed::Float};
+use super::lanes::{Lanes, Number, sealed::Float};
 use super::view::{Inner, Nest, View, load, store, walk};
 use crate::graph::{Binary, Unary};
 
@@ -38,7 +38,6 @@ unsafe fn each<L: Lanes>(x: L::V, f: impl Fn(L::T) -> L::T) -> L::V {
 
 #[inline(always)]
 unsafe fn number<L: Lanes>(x: f64) -> L::V {
-    use super::lanes::Number;
     unsafe { L::splat(L::T::from_f64(x)) }
 }
 
@@ -375,6 +374,58 @@ impl<L: Lanes> Inner<L::T, 1> for On<L, Accumulate> {
                         i += 1;
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The largest entries along the axes along which the output does not move.
+///
+/// # Safety
+/// As for [`unary`].
+#[inline(always)]
+pub(crate) unsafe fn max_axes<L: Lanes>(
+    nest: &Nest,
+    rows: usize,
+    (out, width): (*mut L::T, usize),
+    x: &[View<L::T>; 1],
+) {
+    unsafe {
+        for i in 0..rows * width {
+            *out.add(i) = L::T::from_f64(f64::NEG_INFINITY);
+        }
+        let last = nest.lengths.len() - 1;
+        let body = Largest {
+            to: nest.strides[0][last],
+            from: nest.strides[1][last],
+        };
+        walk(
+            nest,
+            rows,
+            (out, width),
+            x,
+            &On::<L, _>(body, std::marker::PhantomData),
+        );
+    }
+}
+
+/// out = max(out, x) in an innermost loop; NaN stays NaN.
+struct Largest {
+    to: usize,
+    from: usize,
+}
+
+impl<L: Lanes> Inner<L::T, 1> for On<L, Largest> {
+    #[inline(always)]
+    unsafe fn run(&self, out: *mut L::T, [x]: [*const L::T; 1], length: usize) {
+        unsafe {
+            let Largest { to, from } = self.0;
+            for i in 0..length {
+                let (slot, value) = (out.add(i * to), *x.add(i * from));
+                // the test is false for a NaN on either side, and then the sum is one
+                let known = *slot >= value || *slot < value;
+                let largest = if *slot >= value { *slot } else { value };
+                *slot = if known { largest } else { *slot + value };
             }
         }
     }

@@ -103,7 +103,7 @@ pub(crate) fn kind(kernel: &Kernel) -> &'static str {
     match kernel {
         Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Select => "pointwise",
         Kernel::Copy | Kernel::Pad { .. } | Kernel::Concat { .. } => "copy",
-        Kernel::SumAxes { .. } => "inner sum",
+        Kernel::SumAxes { .. } | Kernel::MaxAxes { .. } => "inner sum",
         Kernel::Contract => "contract",
         Kernel::ContractAll | Kernel::ContractInto(_) => "contract rows",
         Kernel::Product { .. } => "product",

@@ -142,6 +142,7 @@ unsafe fn run<L: Lanes>(
                 }
             }
             Work::SumAxes(nest) => pointwise::sum_axes::<L>(nest, count, out, &[view(0)]),
+            Work::MaxAxes(nest) => pointwise::max_axes::<L>(nest, count, out, &[view(0)]),
             Work::Contract(sizes) => {
                 contract_tile::<L>(sizes, &view(0), &view(1), out, count, workspace);
             }

@@ -169,6 +169,9 @@ pub(crate) enum Kernel {
     SumAxes {
         mask: u8,
     },
+    MaxAxes {
+        mask: u8,
+    },
     /// Operand 0 `[.., K]` times operand 1 `[K, N]`.
     Contract,
     /// Σ over the rows of the domain, into the only row of a Const value.
@@ -465,6 +468,11 @@ impl Lowering<'_> {
                     (space, shape),
                     vec![x],
                 )
+            }
+            Op::MaxAxes(x, mask) => {
+                let x = self.access(*x);
+                let kernel = Kernel::MaxAxes { mask: *mask };
+                self.step(kernel, space, (space, shape), vec![x])
             }
             Op::Pad(x, axis, start) => {
                 let kernel = Kernel::Pad {
