@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::layers::Edges;
-use crate::{ModelError, ParamDtype, ParameterSpec, ReferenceEnergies};
+use crate::{ModelError, ParamDtype, ParameterSpec, ReferenceEnergies, StructureKey};
 
 /// Something wrong with an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,12 @@ pub trait ArchitectureConfig: Serialize + DeserializeOwned + Default {
 
     /// Where the energies of isolated atoms come from; `None` means the dataset.
     fn atomic_energies(&self) -> Option<&ReferenceEnergies>;
+
+    /// What the network looks up by structure. It may use the tables and maps of these keys and no
+    /// others beside the species.
+    fn structure_keys(&self, _info: &DatasetInfo) -> Vec<StructureKey> {
+        Vec::new()
+    }
 
     /// The network for a dataset. The options are valid.
     ///

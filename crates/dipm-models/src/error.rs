@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use dipm_data::Origin;
+
 use crate::ConfigProblem;
 
 /// An error of this crate.
@@ -62,6 +64,20 @@ pub enum ModelError {
         target: &'static str,
         /// Why.
         reason: String,
+    },
+    /// A structure whose charge, spin or task the model has no row for.
+    #[error("{origin}: {name} is {value}, the model has {first} to {last}")]
+    StructureKey {
+        /// The structure.
+        origin: Origin,
+        /// What is out of range.
+        name: &'static str,
+        /// The number found.
+        value: i64,
+        /// Smallest number allowed.
+        first: i64,
+        /// Largest number allowed.
+        last: i64,
     },
     /// A batch that the model cannot be evaluated on.
     #[error("the model cannot be evaluated on this batch: {0}")]

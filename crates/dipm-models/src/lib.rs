@@ -9,6 +9,7 @@
 mod architecture;
 mod error;
 pub mod layers;
+pub mod liten;
 mod model;
 mod model_file;
 pub mod nequip;
@@ -18,14 +19,19 @@ mod potential;
 mod predictor;
 mod real;
 mod registry;
+mod structure_key;
+pub mod visnet;
 
 pub use architecture::{Architecture, ArchitectureConfig, ConfigProblem};
 pub use error::ModelError;
+pub use liten::LitenConfig;
 pub use model::Model;
 pub use nequip::NequipConfig;
-pub use options::{Activation, Envelope, ParamDtype, ReferenceEnergies};
+pub use options::{Activation, Envelope, ParamDtype, ReferenceEnergies, VectorNorm};
 pub use parameters::{Init, Parameter, ParameterSpec};
 pub use potential::{BatchInputs, Potential};
 pub use predictor::{Prediction, Predictor};
 pub use real::{Precision, Real};
 pub use registry::{ModelConfig, Target};
+pub use structure_key::StructureKey;
+pub use visnet::VisnetConfig;

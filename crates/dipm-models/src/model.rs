@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dipm_data::{AtomicEnergies, Batch, DatasetInfo, SpeciesTable};
 
-use crate::{Architecture, ModelConfig, ModelError, Parameter, ReferenceEnergies};
+use crate::{Architecture, ModelConfig, ModelError, Parameter, ReferenceEnergies, StructureKey};
 
 /// A model with its parameters, as it is saved.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,11 +66,12 @@ impl Model {
         SpeciesTable::from_info(&self.dataset_info)
     }
 
-    /// Energies of isolated atoms in eV, by atomic number, as `atomic_energies` asks for.
-    pub fn reference_energies(&self) -> BTreeMap<u8, f64> {
+    /// Energies of isolated atoms in a task (0 where there are none) in eV, by atomic number, as
+    /// `atomic_energies` asks for. NaN where the dataset has none.
+    pub fn reference_energies(&self, task: usize) -> BTreeMap<u8, f64> {
         let info = &self.dataset_info.atomic_energies_map;
         let energy = |z: u8| match self.config.atomic_energies() {
-            None | Some(ReferenceEnergies::Average) => info.get(z, 0).unwrap_or(f64::NAN),
+            None | Some(ReferenceEnergies::Average) => info.get(z, task).unwrap_or(f64::NAN),
             Some(ReferenceEnergies::Zero) => 0.0,
             Some(ReferenceEnergies::Custom(map)) => map.get(&z).copied().unwrap_or(0.0),
         };
@@ -83,13 +84,33 @@ impl Model {
     /// What the energy of each structure of a batch has beside the network, in eV, `[G]`: the
     /// energies of its isolated atoms and `scaling_mean` an atom, summed in f64.
     pub fn energy_offsets(&self, batch: &Batch) -> Vec<f64> {
-        let energies = self.reference_energies();
         let mut offsets = vec![0.0; batch.num_structures()];
-        for (z, &structure) in batch.atomic_numbers.iter().zip(&batch.atom_structure) {
-            let energy = energies.get(z).copied().unwrap_or(f64::NAN);
-            offsets[structure as usize] += energy + self.dataset_info.scaling_mean;
+        for (offset, &structure) in self.atom_offsets(batch).iter().zip(&batch.atom_structure) {
+            offsets[structure as usize] += offset;
         }
         offsets
+    }
+
+    /// What the energy of each atom of a batch has beside the network, in eV, `[N]`.
+    pub(crate) fn atom_offsets(&self, batch: &Batch) -> Vec<f64> {
+        let num_tasks = batch
+            .tasks
+            .iter()
+            .max()
+            .map_or(0, |task| 1 + *task as usize);
+        let energies: Vec<_> = (0..num_tasks).map(|t| self.reference_energies(t)).collect();
+        let offset = |(z, structure): (&u8, &u32)| {
+            let task = batch.tasks[*structure as usize] as usize;
+            let energy = energies[task].get(z).copied().unwrap_or(f64::NAN);
+            energy + self.dataset_info.scaling_mean
+        };
+        let atoms = batch.atomic_numbers.iter().zip(&batch.atom_structure);
+        atoms.map(offset).collect()
+    }
+
+    /// What the network looks up by structure.
+    pub fn structure_keys(&self) -> Vec<StructureKey> {
+        self.config.structure_keys(&self.dataset_info)
     }
 }
 

@@ -351,4 +351,4 @@ impl Interaction {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

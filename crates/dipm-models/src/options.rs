@@ -109,6 +109,18 @@ words! {
 }
 
 words! {
+    /// How the lengths of vector features are normalised before a layer.
+    VectorNorm, "vector norm" {
+        /// Divided by the root mean square over channels.
+        Rms = "rms",
+        /// The shortest of the channels becomes 0 and the longest 1.
+        MaxMin = "max_min",
+        /// Left as they are.
+        None = "none" | "identity",
+    }
+}
+
+words! {
     /// How parameters are stored in a file.
     ParamDtype, "parameter dtype" {
         /// 32 bits.
@@ -243,6 +255,9 @@ mod tests {
     fn every_word_reads_back_to_itself() {
         for word in Activation::WORDS {
             assert_eq!(word.parse::<Activation>().unwrap().word(), *word);
+        }
+        for word in VectorNorm::WORDS {
+            assert_eq!(word.parse::<VectorNorm>().unwrap().word(), *word);
         }
         for word in Envelope::WORDS {
             assert_eq!(word.parse::<Envelope>().unwrap().word(), *word);

@@ -17,6 +17,8 @@ pub enum Init {
     Uniform(f64),
     /// All values equal.
     Constant(f64),
+    /// Equally spaced, the first and the last value given.
+    Spaced(f64, f64),
 }
 
 /// Standard deviation of a standard normal cut off at ±2.
@@ -33,7 +35,8 @@ impl Init {
         Self::Uniform((6.0 / (fan_in + fan_out) as f64).sqrt())
     }
 
-    fn sample(self, rng: &mut ChaCha8Rng) -> f64 {
+    /// Value number `index` of `len`.
+    fn sample(self, rng: &mut ChaCha8Rng, index: usize, len: usize) -> f64 {
         match self {
             Self::Normal(std) => std * normal(rng),
             Self::TruncatedNormal(std) => loop {
@@ -44,8 +47,14 @@ impl Init {
             },
             Self::Uniform(bound) => bound * (2.0 * rng.random::<f64>() - 1.0),
             Self::Constant(value) => value,
+            Self::Spaced(first, last) => spaced(first, last, index, len),
         }
     }
+}
+
+/// Number `index` of `len` equally spaced numbers from `first` to `last`.
+pub(crate) fn spaced(first: f64, last: f64, index: usize, len: usize) -> f64 {
+    first + (last - first) * index as f64 / len.saturating_sub(1).max(1) as f64
 }
 
 /// A standard normal number (Box and Muller).
@@ -96,7 +105,7 @@ impl ParameterSpec {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(fnv1a(self.name.as_bytes()));
         let values = (0..self.len())
-            .map(|_| self.init.sample(&mut rng) as f32)
+            .map(|index| self.init.sample(&mut rng, index, self.len()) as f32)
             .collect();
         Parameter {
             name: self.name.clone(),
@@ -148,6 +157,8 @@ mod tests {
         let (mean, std, largest) = moments(Init::xavier(2, 4));
         assert!(mean.abs() < 0.01 && (std - 3f64.sqrt().recip()).abs() < 0.01 && largest <= 1.0);
         assert_eq!(moments(Init::Constant(0.5)), (0.5, 0.0, 0.5));
+        let spaced = ParameterSpec::new("w", &[5], Init::Spaced(1.0, -1.0)).initialize(7);
+        assert_eq!(spaced.values, [1.0, 0.5, 0.0, -0.5, -1.0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use dipm_data::Batch;
 use dipm_field::{Bindings, Field, Graph, Map, ProductTable, Slot, Space, grad};
 
 use crate::layers::{Edges, SPECIES, SPECIES_TABLE};
-use crate::{Model, Precision, Real};
+use crate::{Model, ModelError, Precision, Real, StructureKey};
 
 /// Name of the input r_receiver − r_sender + shift · cell in Å, [Edges, 3].
 const EDGE_VECTORS: &str = "edge_vectors";
@@ -79,13 +79,20 @@ fn symmetric_outer_product() -> ProductTable {
 pub struct BatchInputs<T> {
     edge_vectors: Vec<T>,
     inverse_volumes: Vec<T>,
+    num_species: usize,
+    structure_rows: Vec<(StructureKey, Vec<u32>)>,
 }
 
 impl<T: Real> BatchInputs<T> {
-    /// The inputs of a batch.
-    pub fn new(batch: &Batch) -> Self {
+    /// The inputs of a batch for a model, whose parameters are not looked at.
+    ///
+    /// # Errors
+    /// [`ModelError::StructureKey`] when the model has no row for a charge, spin or task.
+    pub fn new(model: &Model, batch: &Batch) -> Result<Self, ModelError> {
         let vectors = batch.edge_vectors();
-        Self {
+        let rows = |key: StructureKey| Ok((key, key.rows(batch)?));
+        let keys = model.structure_keys().into_iter();
+        Ok(Self {
             edge_vectors: vectors
                 .as_flattened()
                 .iter()
@@ -96,27 +103,30 @@ impl<T: Real> BatchInputs<T> {
                 .iter()
                 .map(|v| T::from_double(v.recip()))
                 .collect(),
-        }
+            num_species: model.species().len(),
+            structure_rows: keys.map(rows).collect::<Result<_, ModelError>>()?,
+        })
     }
 
     /// Adds row counts, maps and inputs of the batch; parameters are the caller's.
-    pub fn bind<'a>(
-        &'a self,
-        batch: &'a Batch,
-        num_species: usize,
-        bindings: Bindings<'a, T>,
-    ) -> Bindings<'a, T> {
-        bindings
+    pub fn bind<'a>(&'a self, batch: &'a Batch, bindings: Bindings<'a, T>) -> Bindings<'a, T> {
+        let bindings = bindings
             .rows(Space::Edges, batch.total_edges())
             .rows(Space::Atoms, batch.total_atoms())
             .rows(Space::Structures, batch.num_structures())
-            .rows(SPECIES_TABLE, num_species)
+            .rows(SPECIES_TABLE, self.num_species)
             .map(Map::Sender, &batch.senders)
             .map(Map::Receiver, &batch.receivers)
             .map(Map::AtomStructure, &batch.atom_structure)
             .map(Map::EdgeStructure, &batch.edge_structure)
             .map(SPECIES, &batch.species)
             .input(EDGE_VECTORS, &self.edge_vectors)
-            .input(INVERSE_VOLUMES, &self.inverse_volumes)
+            .input(INVERSE_VOLUMES, &self.inverse_volumes);
+        let keys = self.structure_rows.iter();
+        keys.fold(bindings, |bindings, (key, rows)| {
+            bindings
+                .rows(key.space(), key.num_rows())
+                .map(key.map(), rows)
+        })
     }
 }

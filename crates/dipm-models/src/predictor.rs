@@ -25,7 +25,6 @@ pub struct Predictor<T> {
     model: Model,
     executor: Executor<T>,
     parameters: Vec<(String, Vec<T>)>,
-    num_species: usize,
 }
 
 impl<T: Real> Predictor<T> {
@@ -45,7 +44,6 @@ impl<T: Real> Predictor<T> {
             model: model.clone(),
             executor: Executor::new(plan),
             parameters: model.parameters.iter().map(converted).collect(),
-            num_species: model.species().len(),
         }
     }
 
@@ -73,21 +71,19 @@ impl<T: Real> Predictor<T> {
     /// [`Model::species`].
     ///
     /// # Errors
+    /// [`ModelError::StructureKey`] when the model has no row for a charge, spin or task,
     /// [`ModelError::Evaluation`] when the batch is inconsistent.
     pub fn predict(&mut self, batch: &Batch) -> Result<Vec<Prediction>, ModelError> {
-        let inputs = BatchInputs::<T>::new(batch);
-        let mut bindings = inputs.bind(batch, self.num_species, Bindings::new());
+        let inputs = BatchInputs::<T>::new(&self.model, batch)?;
+        let mut bindings = inputs.bind(batch, Bindings::new());
         for (name, values) in &self.parameters {
             bindings = bindings.input(name, values);
         }
         self.executor.run(&bindings)?;
         let double = |name| self.executor.output(name).iter().map(|x| x.into_double());
-        let reference = self.model.reference_energies();
-        let mean = self.model.dataset_info.scaling_mean;
-        let offset = |z: &u8| reference.get(z).copied().unwrap_or(f64::NAN) + mean;
         let node_energies: Vec<f64> = double("node_energies")
-            .zip(&batch.atomic_numbers)
-            .map(|(e, z)| e + offset(z))
+            .zip(self.model.atom_offsets(batch))
+            .map(|(e, offset)| e + offset)
             .collect();
         let forces: Vec<f64> = double("forces").collect();
         let virials: Vec<f64> = double("virials").collect();

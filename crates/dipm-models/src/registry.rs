@@ -6,9 +6,11 @@ use dipm_data::DatasetInfo;
 use serde_json::Value;
 
 use crate::architecture::{Architecture, ArchitectureConfig};
+use crate::liten::LitenConfig;
 use crate::nequip::NequipConfig;
 use crate::options::fold;
-use crate::{ConfigProblem, ModelError, ParamDtype, ReferenceEnergies};
+use crate::visnet::VisnetConfig;
+use crate::{ConfigProblem, ModelError, ParamDtype, ReferenceEnergies, StructureKey};
 
 /// Names of all architectures of the format, supported or not.
 const NAMES: [&str; 7] = [
@@ -107,6 +109,13 @@ macro_rules! architectures {
                 }
             }
 
+            /// What the network looks up by structure.
+            pub fn structure_keys(&self, info: &DatasetInfo) -> Vec<StructureKey> {
+                match self {
+                    $(Self::$variant(config) => config.structure_keys(info),)*
+                }
+            }
+
             fn build_valid(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
                 match self {
                     $(Self::$variant(config) => config.build(info),)*
@@ -124,6 +133,8 @@ macro_rules! architectures {
 
 architectures! {
     Nequip(NequipConfig) = "nequip",
+    Visnet(VisnetConfig) = "visnet",
+    Liten(LitenConfig) = "liten",
 }
 
 impl FromStr for Target {

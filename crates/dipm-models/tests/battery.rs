@@ -5,7 +5,7 @@ mod contract;
 mod stored;
 
 use contract::contract;
-use dipm_models::{Activation, Envelope, NequipConfig};
+use dipm_models::{Activation, Envelope, LitenConfig, NequipConfig, VectorNorm, VisnetConfig};
 
 contract!(nequip, NequipConfig::small());
 contract!(
@@ -29,5 +29,43 @@ contract!(
         radial_net_n_layers: 1,
         radial_envelope: Envelope::Phys,
         ..NequipConfig::small()
+    }
+);
+contract!(visnet, VisnetConfig::small());
+contract!(
+    visnet_of_degree_one,
+    VisnetConfig {
+        l_max: 1,
+        trainable_rbf: true,
+        activation: Activation::Tanh,
+        attn_activation: Activation::Sigmoid,
+        ..VisnetConfig::small()
+    }
+);
+contract!(
+    visnet_with_rms,
+    VisnetConfig {
+        vecnorm_type: VectorNorm::Rms,
+        ..VisnetConfig::small()
+    }
+);
+contract!(
+    visnet_with_max_min,
+    VisnetConfig {
+        vecnorm_type: VectorNorm::MaxMin,
+        activation: Activation::Elu,
+        ..VisnetConfig::small()
+    }
+);
+contract!(liten, LitenConfig::small());
+contract!(
+    liten_with_charge_and_spin,
+    LitenConfig {
+        num_layers: 1,
+        charge_range: Some(2),
+        spin_range: Some(2),
+        trainable_rbf: true,
+        activation: Activation::Tanh,
+        ..LitenConfig::small()
     }
 );

@@ -80,7 +80,7 @@ fn edit(metadata: &mut HashMap<String, String>, key: &str, change: impl FnOnce(&
 #[test]
 fn a_loaded_and_saved_file_equals_the_stored_one() {
     let directory = tempfile::tempdir().unwrap();
-    for case in stored::CASES {
+    for &case in stored::CASES {
         let original = stored::path(case).join("weights.safetensors");
         let copy = directory.path().join("copy.safetensors");
         let model = Model::load(&original).unwrap();
@@ -137,7 +137,9 @@ fn options_that_a_file_lacks_or_that_are_unknown_do_not_matter() {
         });
     });
     let model = Model::load(&file).unwrap();
-    let ModelConfig::Nequip(config) = &model.config;
+    let ModelConfig::Nequip(config) = &model.config else {
+        panic!("a file of NequIP")
+    };
     assert_eq!(config.scalar_mlp_std, 4.0);
     assert_eq!(config.node_irreps, "4x0e + 4x0o + 2x1o + 2x1e");
 }
@@ -230,7 +232,7 @@ fn maps_of_atomic_energies_are_kept_by_species_in_files_and_by_element_in_memory
     assert_eq!(model.config.atomic_energies(), Some(&custom));
     // As dipm 0.0.8 does: an element that the map of a file lacks has the energy 0.
     assert_eq!(
-        model.reference_energies(),
+        model.reference_energies(0),
         BTreeMap::from([(1, -1.0), (6, 0.0), (8, -3.0)])
     );
     let config = read(&model.to_bytes()).0["config"].clone();
@@ -248,7 +250,7 @@ fn a_new_model_needs_an_energy_for_each_element() {
     assert!(error.contains("no atomic energy for C"), "{error}");
     let zero = Model::new(config(ReferenceEnergies::Zero), info(), 0).unwrap();
     assert!(
-        zero.reference_energies()
+        zero.reference_energies(0)
             .values()
             .all(|energy| *energy == 0.0)
     );

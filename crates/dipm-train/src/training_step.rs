@@ -22,7 +22,6 @@ pub struct TrainingStep<T> {
     training: Executor<T>,
     evaluation: Executor<T>,
     has_stress_term: bool,
-    num_species: usize,
 }
 
 /// Where a parameter lies, and whether anything depends on it.
@@ -82,7 +81,6 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
             },
             layout: ParameterLayout::new(shapes),
             has_stress_term: stress.is_some(),
-            num_species: model.species().len(),
             parameters,
             training,
             evaluation,
@@ -175,8 +173,8 @@ impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
     ) -> Result<LossTerms, TrainError> {
         let labels = self.labels(batch);
         let loss_inputs = LossInputs::new(&labels, weights, batch.num_structures());
-        let inputs = BatchInputs::new(batch);
-        let bindings = inputs.bind(batch, self.num_species, loss_inputs.bind(Bindings::new()));
+        let inputs = BatchInputs::new(&self.model, batch)?;
+        let bindings = inputs.bind(batch, loss_inputs.bind(Bindings::new()));
         let bindings = bind_parameters(bindings, &self.parameters, parameters);
         self.training.run(&bindings).map_err(ModelError::from)?;
         for parameter in &self.parameters {
@@ -205,8 +203,8 @@ impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
         parameters: &[T],
         batch: &Batch,
     ) -> Result<(Labels, Predictions), TrainError> {
-        let inputs = BatchInputs::new(batch);
-        let bindings = inputs.bind(batch, self.num_species, Bindings::new());
+        let inputs = BatchInputs::new(&self.model, batch)?;
+        let bindings = inputs.bind(batch, Bindings::new());
         let bindings = bind_parameters(bindings, &self.parameters, parameters);
         self.evaluation.run(&bindings).map_err(ModelError::from)?;
         let double = |name| -> Vec<f64> {

@@ -36,6 +36,11 @@ impl<'g> Edges<'g> {
         }
     }
 
+    /// vector/(d + 1e-8 Å), a little shorter than the direction, `[3]`.
+    pub fn softened_direction(&self) -> Field<'g> {
+        self.vectors * (self.distance + 1e-8).recip()
+    }
+
     /// The graph the fields belong to.
     pub fn graph(&self) -> &'g Graph {
         self.vectors.graph()

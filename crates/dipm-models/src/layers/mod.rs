@@ -5,21 +5,32 @@
 //! where it is used, so that what nothing reads costs nothing.
 
 mod activation;
+mod dense;
 mod edges;
+mod embedding;
+mod exp_normal;
 mod gate;
 mod harmonics;
+mod heads;
+mod layer_norm;
 mod linear;
 mod live;
 mod mlp;
 mod radial;
 mod species;
 mod tensor_product;
+mod vector_norm;
 
 use dipm_field::Field;
 
+pub use dense::Dense;
 pub use edges::Edges;
+pub use embedding::Embedding;
+pub use exp_normal::ExpNormal;
 pub use gate::Gate;
 pub use harmonics::harmonics;
+pub use heads::{scale_heads, sum_heads};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use live::Live;
 pub use mlp::Mlp;

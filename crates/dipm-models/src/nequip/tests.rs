@@ -1,7 +1,7 @@
 use super::*;
 use std::collections::BTreeMap;
 
-pub(super) fn info(num_species: u8) -> DatasetInfo {
+pub(crate) fn info(num_species: u8) -> DatasetInfo {
     let map = (1..=num_species).map(|z| (z, -f64::from(z))).collect();
     DatasetInfo {
         cutoff_distance_angstrom: 4.0,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dipm_data::{AtomicEnergies, Batch, DatasetInfo, Graph, Structure};
 use dipm_field::{Bindings, Executor, Graph as Equations, Map, Plan, Space, grad};
 use dipm_models::{
-    BatchInputs, Model, ModelConfig, Potential, Precision, Prediction, Predictor, Real,
+    BatchInputs, Model, ModelConfig, Potential, Precision, Prediction, Predictor, Real, Target,
 };
 use dipm_o3::axis_angle;
 
@@ -103,20 +103,28 @@ fn turn_tensor(s: &Matrix, r: &Matrix) -> Vec<f64> {
         .collect()
 }
 
+/// To what share energies are expected to be the same in another orientation.
+fn rotation_tolerance(model: &Model) -> f64 {
+    match model.config.target() {
+        // The format adds 1e-8 to every component of a vector before its length is taken.
+        Target::Visnet => 1e-6,
+        _ => 1e-11,
+    }
+}
+
 fn check_orthogonal(model: &Model, r: &Matrix) {
+    let tolerance = rotation_tolerance(model);
     let structures = structures();
     let moved: Vec<Structure> = structures.iter().map(|s| turned(s, r)).collect();
     for (a, b) in predict(model, &structures)
         .iter()
         .zip(predict(model, &moved))
     {
-        assert_close(&[b.energy], &[a.energy], 1e-11);
-        assert_close(
-            b.forces.as_flattened(),
-            turn(&a.forces, r).as_flattened(),
-            1e-10,
-        );
-        assert_close(b.virial.as_flattened(), &turn_tensor(&a.virial, r), 1e-10);
+        assert_close(&[b.energy], &[a.energy], tolerance);
+        let (forces, virial) = (turn(&a.forces, r), turn_tensor(&a.virial, r));
+        let tolerance = 10.0 * tolerance;
+        assert_close(b.forces.as_flattened(), forces.as_flattened(), tolerance);
+        assert_close(b.virial.as_flattened(), &virial, tolerance);
     }
 }
 
@@ -330,8 +338,8 @@ fn loss(model: &Model, batch: &Batch, parameters: &[Vec<f64>]) -> (f64, Vec<Vec<
         .collect();
     outputs.push(("loss", total));
     let mut executor = Executor::<f64>::new(Plan::new(&graph, &outputs));
-    let inputs = BatchInputs::new(batch);
-    let mut bindings = inputs.bind(batch, model.species().len(), Bindings::new());
+    let inputs = BatchInputs::new(model, batch).unwrap();
+    let mut bindings = inputs.bind(batch, Bindings::new());
     for ((name, _), values) in potential.parameters.iter().zip(parameters) {
         bindings = bindings.input(name, values);
     }

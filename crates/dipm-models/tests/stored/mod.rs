@@ -7,14 +7,26 @@ use dipm_data::{Graph, Origin, Structure};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The NequIP cases.
-pub const CASES: [&str; 6] = [
+/// The cases of all architectures.
+pub const CASES: &[&str] = &[
+    "liten_1layer_trbf",
+    "liten_3layers",
+    "liten_charge_spin",
+    "liten_default_arch",
+    "liten_small",
+    "liten_tasks",
     "nequip_default_arch",
     "nequip_lmax1",
     "nequip_lmax3",
     "nequip_small",
     "nequip_soft",
     "nequip_tanh_3layers",
+    "visnet_default_arch",
+    "visnet_lmax1",
+    "visnet_maxmin",
+    "visnet_rms",
+    "visnet_small",
+    "visnet_trainable_rbf",
 ];
 
 /// A stored file.
@@ -35,6 +47,9 @@ struct Stored {
     positions: Vec<[f64; 3]>,
     cell: [[f64; 3]; 3],
     pbc: [bool; 3],
+    charge: i32,
+    spin: i32,
+    task: usize,
     senders: Vec<u32>,
     receivers: Vec<u32>,
     shifts: Vec<[f64; 3]>,
@@ -45,7 +60,10 @@ pub fn graphs() -> Vec<Graph> {
     let stored = json("STRUCTS_4.json");
     let structures: Vec<Stored> = serde_json::from_value(stored["structures"].clone()).unwrap();
     let graph = |(index, s): (usize, Stored)| {
-        let structure = structure(s.numbers, s.positions, s.cell, s.pbc, index);
+        let mut structure = structure(s.numbers, s.positions, s.cell, s.pbc, index);
+        structure.charge = Some(s.charge);
+        structure.spin = Some(s.spin);
+        structure.task = Some(s.task);
         let shift = |shift: &[f64; 3]| shift.map(|x| x as i32);
         let mut edges: Vec<_> = s
             .receivers
