@@ -31,7 +31,11 @@ contract!(
         ..NequipConfig::small()
     }
 );
-contract!(visnet, VisnetConfig::small());
+contract!(
+    visnet,
+    VisnetConfig::small(),
+    [energy_and_forces_are_smooth_at_the_cutoff_without_message_biases]
+);
 contract!(
     visnet_of_degree_one,
     VisnetConfig {
@@ -40,24 +44,30 @@ contract!(
         activation: Activation::Tanh,
         attn_activation: Activation::Sigmoid,
         ..VisnetConfig::small()
-    }
+    },
+    [energy_and_forces_are_smooth_at_the_cutoff_without_message_biases]
 );
 contract!(
     visnet_with_rms,
     VisnetConfig {
         vecnorm_type: VectorNorm::Rms,
         ..VisnetConfig::small()
-    }
+    },
+    [] // the norm divides vectors that vanish at the cutoff by their own length
 );
 contract!(
     visnet_with_max_min,
     VisnetConfig {
         vecnorm_type: VectorNorm::MaxMin,
-        activation: Activation::Elu,
         ..VisnetConfig::small()
-    }
+    },
+    [energy_and_forces_are_smooth_at_the_cutoff_without_message_biases]
 );
-contract!(liten, LitenConfig::small());
+contract!(
+    liten,
+    LitenConfig::small(),
+    [energy_and_forces_are_smooth_at_the_cutoff_without_message_biases]
+);
 contract!(
     liten_with_charge_and_spin,
     LitenConfig {
@@ -67,5 +77,6 @@ contract!(
         trainable_rbf: true,
         activation: Activation::Tanh,
         ..LitenConfig::small()
-    }
+    },
+    [energy_and_forces_are_smooth_at_the_cutoff_without_message_biases]
 );
