@@ -186,13 +186,39 @@ struct Geometry<'g> {
 
 /// Features between layers.
 #[derive(Clone, Copy)]
-struct Features<'g> {
+struct Features<'a, 'g> {
     /// Of atoms, `[C]`.
     scalars: Field<'g>,
     /// Of atoms, [3, C].
     vectors: Field<'g>,
-    /// Of edges, `[C]`.
-    edges: Field<'g>,
+    edges: EdgeFeatures<'a, 'g>,
+}
+
+/// Features of edges, `[C]`.
+#[derive(Clone, Copy)]
+enum EdgeFeatures<'a, 'g> {
+    /// The embedding of radial functions `[K]`. It is linear and K is small, so that a layer that
+    /// follows is joined with it, and the features themselves are never formed.
+    Embedded(&'a Dense, Field<'g>),
+    /// What an edge update made of it.
+    Updated(Field<'g>),
+}
+
+impl<'g> EdgeFeatures<'_, 'g> {
+    /// W f + b
+    fn through(&self, layer: &Dense) -> Field<'g> {
+        match self {
+            Self::Embedded(embedding, radial) => layer.after(embedding, *radial),
+            Self::Updated(f) => layer.forward(*f),
+        }
+    }
+
+    fn value(&self) -> Field<'g> {
+        match self {
+            Self::Embedded(embedding, radial) => embedding.forward(*radial),
+            Self::Updated(f) => *f,
+        }
+    }
 }
 
 impl Liten {
@@ -258,7 +284,7 @@ impl Architecture for Liten {
         let mut features = Features {
             scalars,
             vectors: graph.zeros(Space::Atoms, &[3, self.num_channels]),
-            edges: self.edge_embedding.forward(radial),
+            edges: EdgeFeatures::Embedded(&self.edge_embedding, radial),
         };
         for layer in &self.layers {
             features = layer.forward(features, &geometry);
@@ -331,7 +357,11 @@ impl Layer {
     /// V_e = ṽⱼ ∘ g₁ + u ⊗ g₂,  \[g₁, g₂\] = act(W₁ m_e)
     /// x ← x + Σ_{j→i} m_e,  v ← ṽ + Σ_{j→i} V_e,  \[A, B\] = W_v v,  \[y₁, y₂, y₃\] = W₂ x
     /// x′ = x + (|B|³ + A · B) ∘ y₁ + y₂,  v′ = v + A ∘ y₃
-    fn forward<'g>(&self, features: Features<'g>, geometry: &Geometry<'g>) -> Features<'g> {
+    fn forward<'a, 'g>(
+        &self,
+        features: Features<'a, 'g>,
+        geometry: &Geometry<'g>,
+    ) -> Features<'a, 'g> {
         let c = self.num_channels;
         let graph = features.scalars.graph();
         let act = |x: Field<'g>| self.activation.apply(x);
@@ -340,7 +370,7 @@ impl Layer {
             .node_linear
             .forward(self.norm.forward(features.scalars));
         let (received, sent) = (n.gather(Map::Receiver), n.gather(Map::Sender));
-        let e = act(self.edge_linear.forward(features.edges));
+        let e = act(features.edges.through(&self.edge_linear));
         let alpha = self.alpha.field(graph).reshape(&[c]);
         let logits = sum_heads(act(received + sent + e) * alpha, self.num_heads);
         let message = scale_heads(sent * e, logits * geometry.envelope); // [E, C]
@@ -362,7 +392,7 @@ impl Layer {
         let invariants = square * square.sqrt() + over_components(a * b);
         let y = self.part_linear2.forward(scalars);
         let edges = match &self.edge_update {
-            Some(update) => update.forward(features.edges, old, geometry),
+            Some(update) => EdgeFeatures::Updated(update.forward(&features.edges, old, geometry)),
             None => features.edges,
         };
         Features {
@@ -394,14 +424,20 @@ impl EdgeUpdate {
     /// f′ = f + act(W_f f) ∘ (cⱼ × u) · (cᵢ × u),  c = W_c ṽ
     ///
     /// (cⱼ × u) · (cᵢ × u) = (cⱼ · cᵢ) |u|² − (cⱼ · u)(cᵢ · u), so that no product is formed.
-    fn forward<'g>(&self, f: Field<'g>, vectors: Field<'g>, geometry: &Geometry<'g>) -> Field<'g> {
+    fn forward<'g>(
+        &self,
+        f: &EdgeFeatures<'_, 'g>,
+        vectors: Field<'g>,
+        geometry: &Geometry<'g>,
+    ) -> Field<'g> {
         let c = self.cross_linear.forward(vectors);
         let (received, sent) = (c.gather(Map::Receiver), c.gather(Map::Sender));
-        let over_components = |x: Field<'g>| x.sum_axes(&[0]).reshape(&f.shape());
+        let channels = c.shape()[1];
+        let over_components = |x: Field<'g>| x.sum_axes(&[0]).reshape(&[channels]);
         let along = |x: Field<'g>| over_components(geometry.direction * x);
         let angle =
             over_components(sent * received) * geometry.square - along(sent) * along(received);
-        f + self.activation.apply(self.f_linear.forward(f)) * angle
+        f.value() + self.activation.apply(f.through(&self.f_linear)) * angle
     }
 }
 

@@ -49,6 +49,20 @@ impl Dense {
         self.columns(x, 0, self.kernel.shape[1])
     }
 
+    /// Applies `first` and then this layer, (x W₁ + b₁) W₂ + b₂ = x (W₁ W₂) + b₁ W₂ + b₂: fewer
+    /// operations where x has many rows and fewer channels than what `first` makes of it.
+    pub fn after<'g>(&self, first: &Self, x: Field<'g>) -> Field<'g> {
+        let graph = x.graph();
+        let second = self.kernel.field(graph);
+        let y = x.contract(first.kernel.field(graph).contract(second));
+        let moved = first.bias.iter().map(|b| b.field(graph).contract(second));
+        let own = self.bias.iter().map(|b| b.field(graph));
+        match moved.chain(own).reduce(|a, b| a + b) {
+            Some(bias) => y + bias,
+            None => y,
+        }
+    }
+
     /// `length` columns of the result from `start` on.
     pub fn columns<'g>(&self, x: Field<'g>, start: usize, length: usize) -> Field<'g> {
         let graph: &'g Graph = x.graph();
