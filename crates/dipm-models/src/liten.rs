@@ -12,7 +12,7 @@ use dipm_field::{Field, Map, Space};
 use serde::{Deserialize, Serialize};
 
 use crate::layers::{
-    Dense, Edges, Embedding, ExpNormal, LayerNorm, SPECIES, scale_heads, sum_heads,
+    Dense, Edges, Embedding, ExpNormal, LayerNorm, SPECIES, scale_heads, sum_heads, vectors,
 };
 use crate::{
     Activation, Architecture, ArchitectureConfig, ConfigProblem, Envelope, Init, ModelError,
@@ -178,7 +178,7 @@ struct Liten {
 struct Geometry<'g> {
     /// φ, 1 at distance 0 and 0 at the cutoff, [].
     envelope: Field<'g>,
-    /// u, the direction, [3, 1].
+    /// u, the direction, `[3]`.
     direction: Field<'g>,
     /// |u|², [].
     square: Field<'g>,
@@ -270,7 +270,7 @@ impl Architecture for Liten {
         let direction = edges.softened_direction();
         let geometry = Geometry {
             envelope: Envelope::Cosine.apply(edges.distance, self.r_max, 0),
-            direction: direction.reshape(&[3, 1]),
+            direction,
             square: (direction * direction).sum_inner(),
         };
         let mut scalars = self.node_embedding.forward(graph, SPECIES);
@@ -376,20 +376,21 @@ impl Layer {
         let message = scale_heads(sent * e, logits * geometry.envelope); // [E, C]
 
         let g = act(self.part_linear1.forward(message));
-        let of_vectors = if old.is_zero() {
-            geometry.direction * g
+        // Σ V
+        let sum = if old.is_zero() {
+            vectors::outer(geometry.direction, g).sum(Map::Receiver)
         } else {
-            let carried = old.gather(Map::Sender) * g.slice(0, 0, c);
-            carried + geometry.direction * g.slice(0, c, c)
-        }; // [E, 3, C]
+            let carried = vectors::scale(old.gather(Map::Sender), g.slice(0, 0, c)); // [E, 3, C]
+            let sent = vectors::outer(geometry.direction, g.slice(0, c, c));
+            carried.sum(Map::Receiver) + sent.sum(Map::Receiver)
+        };
         let scalars = features.scalars + message.sum(Map::Receiver);
-        let vectors = old + of_vectors.sum(Map::Receiver);
+        let vectors = old + sum;
 
         let projected = self.vec_linear.forward(vectors); // [N, 3, 2 C]
         let (a, b) = (projected.slice(1, 0, c), projected.slice(1, c, c));
-        let over_components = |x: Field<'g>| x.sum_axes(&[0]).reshape(&[c]);
-        let square = over_components(b * b) + QUADRANGLE_EPSILON;
-        let invariants = square * square.sqrt() + over_components(a * b);
+        let square = vectors::dot(b, b) + QUADRANGLE_EPSILON;
+        let invariants = square * square.sqrt() + vectors::dot(a, b);
         let y = self.part_linear2.forward(scalars);
         let edges = match &self.edge_update {
             Some(update) => EdgeFeatures::Updated(update.forward(&features.edges, old, geometry)),
@@ -432,11 +433,8 @@ impl EdgeUpdate {
     ) -> Field<'g> {
         let c = self.cross_linear.forward(vectors);
         let (received, sent) = (c.gather(Map::Receiver), c.gather(Map::Sender));
-        let channels = c.shape()[1];
-        let over_components = |x: Field<'g>| x.sum_axes(&[0]).reshape(&[channels]);
-        let along = |x: Field<'g>| over_components(geometry.direction * x);
-        let angle =
-            over_components(sent * received) * geometry.square - along(sent) * along(received);
+        let along = |x| vectors::along(geometry.direction, x);
+        let angle = vectors::dot(sent, received) * geometry.square - along(sent) * along(received);
         f.value() + self.activation.apply(f.through(&self.f_linear)) * angle
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layers::{
     Dense, Edges, Embedding, ExpNormal, LayerNorm, SPECIES, harmonics, scale_heads, sum_heads,
+    vectors,
 };
 use crate::{
     Activation, Architecture, ArchitectureConfig, ConfigProblem, Envelope, ModelError, ParamDtype,
@@ -339,10 +340,9 @@ impl Layer {
         let message = scale_heads(values, attention); // [E, C]
         let received = message.sum(Map::Receiver);
 
-        let column = geometry.sphere.reshape(&[geometry.sphere.shape()[0], 1]);
         if vectors.is_zero() {
             // Of the first layer s₁, o₁, o₂ and the edge update do nothing.
-            let sent = column * act(self.s_proj.columns(message, c, c));
+            let sent = vectors::outer(geometry.sphere, act(self.s_proj.columns(message, c, c)));
             return Features {
                 scalars: features.scalars + self.o_proj.columns(received, 2 * c, c),
                 vectors: sent.sum(Map::Receiver),
@@ -350,22 +350,19 @@ impl Layer {
             };
         }
         let s = act(self.s_proj.forward(message));
-        let carried = vectors.gather(Map::Sender) * s.slice(0, 0, c);
-        let sent = carried + column * s.slice(0, c, c); // [E, M, C]
+        let carried = vectors::scale(vectors.gather(Map::Sender), s.slice(0, 0, c)); // [E, M, C]
+        let sent = vectors::outer(geometry.sphere, s.slice(0, c, c));
+        let sum = carried.sum(Map::Receiver) + sent.sum(Map::Receiver);
         let o = self.o_proj.forward(received);
         let v = self.vec_proj.forward(vectors); // [N, M, 3 C]
-        let inner = (v.slice(1, 0, c) * v.slice(1, c, c))
-            .sum_axes(&[0])
-            .reshape(&[c]);
+        let inner = vectors::dot(v.slice(1, 0, c), v.slice(1, c, c));
         let edges = match &self.edge_update {
             Some(update) => update.forward(features.edges, vectors, geometry),
             None => features.edges,
         };
         Features {
             scalars: features.scalars + inner * o.slice(0, c, c) + o.slice(0, 2 * c, c),
-            vectors: features.vectors
-                + v.slice(1, 2 * c, c) * o.slice(0, 0, c)
-                + sent.sum(Map::Receiver),
+            vectors: features.vectors + v.slice(1, 2 * c, c) * o.slice(0, 0, c) + sum,
             edges,
         }
     }
@@ -392,12 +389,10 @@ impl EdgeUpdate {
     fn forward<'g>(&self, f: Field<'g>, vectors: Field<'g>, geometry: &Geometry<'g>) -> Field<'g> {
         let a = self.w_trg_proj.forward(vectors).gather(Map::Receiver);
         let b = self.w_src_proj.forward(vectors).gather(Map::Sender);
-        let over_components = |x: Field<'g>| x.sum_axes(&[0]).reshape(&f.shape());
-        let mut angle = over_components(a * b);
+        let mut angle = vectors::dot(a, b);
         if let Some(excess) = geometry.excess {
-            let column = geometry.sphere.reshape(&[geometry.sphere.shape()[0], 1]);
-            let along = over_components(column * a) * over_components(column * b);
-            angle = angle + along * excess;
+            let along = |x| vectors::along(geometry.sphere, x);
+            angle = angle + along(a) * along(b) * excess;
         }
         f + self.activation.apply(self.f_proj.forward(f)) * angle
     }

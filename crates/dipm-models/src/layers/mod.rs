@@ -20,6 +20,7 @@ mod radial;
 mod species;
 mod tensor_product;
 mod vector_norm;
+pub mod vectors;
 
 use dipm_field::Field;
 
