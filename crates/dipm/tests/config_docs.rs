@@ -10,5 +10,8 @@ fn the_documentation_is_up_to_date() {
         std::fs::write(&path, &text).unwrap();
     }
     let stored = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(stored, text, "docs/config.md is out of date; DIPM_BLESS=1 writes it");
+    assert_eq!(
+        stored, text,
+        "docs/config.md is out of date; DIPM_BLESS=1 writes it"
+    );
 }

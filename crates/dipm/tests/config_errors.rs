@@ -56,24 +56,42 @@ fn check_with(name: &str, yaml: &str, overrides: &Overrides, expected: &[&str]) 
     }
     let stored = std::fs::read_to_string(&path)
         .unwrap_or_else(|e| panic!("{}: {e}; DIPM_BLESS=1 writes it", path.display()));
-    assert_eq!(stored, shown, "{} is out of date; DIPM_BLESS=1 writes it", path.display());
+    assert_eq!(
+        stored,
+        shown,
+        "{} is out of date; DIPM_BLESS=1 writes it",
+        path.display()
+    );
 }
 
 /// A good configuration with lines added to the sections.
 fn with(model: &str, dataset: &str, train: &str) -> String {
-    let indent = |lines: &str| lines.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    let indent = |lines: &str| {
+        lines
+            .lines()
+            .map(|line| format!("  {line}\n"))
+            .collect::<String>()
+    };
     let [model, dataset, train] = [model, dataset, train].map(indent);
     format!("{GOOD_MODEL}{model}{GOOD_DATASET}{dataset}{GOOD_TRAIN}{train}")
 }
 
 #[test]
 fn an_unknown_key_is_named_with_the_nearest_one() {
-    check("unknown_key", &with("num_layer: 4", "", ""), &["did you mean `num_layers`?"]);
+    check(
+        "unknown_key",
+        &with("num_layer: 4", "", ""),
+        &["did you mean `num_layers`?"],
+    );
 }
 
 #[test]
 fn an_unknown_key_unlike_all_others_lists_the_keys() {
-    check("unlike_key", &with("", "", "colour: blue"), &["keys of `train`: loss, save_path"]);
+    check(
+        "unlike_key",
+        &with("", "", "colour: blue"),
+        &["keys of `train`: loss, save_path"],
+    );
 }
 
 #[test]
@@ -96,7 +114,11 @@ fn all_problems_are_reported_at_once_in_the_order_of_the_file() {
 
 #[test]
 fn wrong_types_say_what_is_expected() {
-    let yaml = with("seed: many", "shuffle: perhaps\nbatch_size: [16]", "grad_norm: {a: 1}");
+    let yaml = with(
+        "seed: many",
+        "shuffle: perhaps\nbatch_size: [16]",
+        "grad_norm: {a: 1}",
+    );
     let expected = [
         "`seed` is `many`",
         "`shuffle` is `perhaps`",
@@ -130,20 +152,36 @@ fn values_out_of_range_say_the_range() {
 fn missing_required_keys_are_listed() {
     let yaml = "model:\n  seed: 1\ndataset:\n  valid_dataset_paths: valid.xyz\ntrain:\n  log_interval: 5\n";
     let lacks = |key: &str| format!("lacks the required key `{key}`");
-    let keys = ["target", "train_dataset_paths", "loss", "num_epochs", "save_path"].map(lacks);
+    let keys = [
+        "target",
+        "train_dataset_paths",
+        "loss",
+        "num_epochs",
+        "save_path",
+    ]
+    .map(lacks);
     check("required", yaml, &keys.each_ref().map(String::as_str));
 }
 
 #[test]
 fn missing_sections_are_named() {
-    let expected = ["the section `dataset` is missing", "the section `train` is missing"];
+    let expected = [
+        "the section `dataset` is missing",
+        "the section `train` is missing",
+    ];
     check("sections", GOOD_MODEL, &expected);
 }
 
 #[test]
 fn a_misspelt_section_is_recognised() {
-    let yaml = format!("{GOOD_MODEL}{GOOD_DATASET}{}", GOOD_TRAIN.replace("train:", "training:"));
-    let expected = ["unknown section `training`, did you mean `train`?", "the section `train` is missing"];
+    let yaml = format!(
+        "{GOOD_MODEL}{GOOD_DATASET}{}",
+        GOOD_TRAIN.replace("train:", "training:")
+    );
+    let expected = [
+        "unknown section `training`, did you mean `train`?",
+        "the section `train` is missing",
+    ];
     check("section_name", &yaml, &expected);
 }
 
@@ -152,13 +190,21 @@ fn missing_files_and_empty_folders_are_found() {
     let yaml = with("", "", "")
         .replace("train.xyz", "[train.xyz, gone.xyz]")
         .replace("valid.xyz\n", "empty\n  test_dataset_paths: []\n");
-    let expected = ["there is no file or directory gone.xyz", "no .hdf5, .h5", "is an empty list"];
+    let expected = [
+        "there is no file or directory gone.xyz",
+        "no .hdf5, .h5",
+        "is an empty list",
+    ];
     check("paths", &yaml, &expected);
 }
 
 #[test]
 fn splits_exclude_validation_files() {
-    let yaml = with("", "dataset_splits: [0.8, 0.1, 0.1]\ntest_dataset_paths: valid.xyz", "");
+    let yaml = with(
+        "",
+        "dataset_splits: [0.8, 0.1, 0.1]\ntest_dataset_paths: valid.xyz",
+        "",
+    );
     let expected = [
         "`dataset_splits` and `valid_dataset_paths` exclude each other",
         "`dataset_splits` and `test_dataset_paths` exclude each other",
@@ -170,15 +216,31 @@ fn splits_exclude_validation_files() {
 fn splits_are_three_that_fit() {
     let dataset = |splits: &str| GOOD_DATASET.replace("valid_dataset_paths: valid.xyz", splits);
     let yaml = |splits| format!("{GOOD_MODEL}{}{GOOD_TRAIN}", dataset(splits));
-    check("splits_two", &yaml("dataset_splits: [0.8, 0.2]"), &["three whole numbers"]);
-    check("splits_sum", &yaml("dataset_splits: [0.8, 0.2, 0.2]"), &["add to 1.2"]);
-    check("splits_none", &yaml("dataset_splits: [1, 0, 0]"), &["leaves nothing"]);
+    check(
+        "splits_two",
+        &yaml("dataset_splits: [0.8, 0.2]"),
+        &["three whole numbers, or three fractions"],
+    );
+    check(
+        "splits_sum",
+        &yaml("dataset_splits: [0.8, 0.2, 0.2]"),
+        &["add to 1.2"],
+    );
+    check(
+        "splits_none",
+        &yaml("dataset_splits: [1, 0, 0]"),
+        &["leaves nothing"],
+    );
 }
 
 #[test]
 fn duplicate_keys_and_sections_are_errors() {
     let yaml = with("seed: 1\nseed: 2", "", "loss: huber") + GOOD_MODEL;
-    let expected = ["`seed` is given twice", "`loss` is given twice", "section `model` is given twice"];
+    let expected = [
+        "`seed` is given twice",
+        "`loss` is given twice",
+        "section `model` is given twice",
+    ];
     check("duplicates", &yaml, &expected);
 }
 
@@ -196,24 +258,57 @@ fn a_key_in_the_wrong_section_says_where_it_belongs() {
 
 #[test]
 fn keys_of_older_versions_say_what_replaced_them() {
-    let yaml = with("", "eval_num_graphs: 5\nparallel: true", "random_seed: 3\nsave_debiased_ema: true");
-    let expected = ["use `valid_num_to_load`", "`parallel` stands in `dataset`", "use `seed`", "in any case"];
+    let yaml = with(
+        "",
+        "eval_num_graphs: 5\nparallel: true",
+        "random_seed: 3\nsave_debiased_ema: true",
+    );
+    let expected = [
+        "use `valid_num_to_load`",
+        "`parallel` stands in `dataset`",
+        "use `seed`",
+        "in any case",
+    ];
     check("retired", &yaml, &expected);
 }
 
 #[test]
 fn broken_yaml_is_shown_where_it_breaks() {
-    check("syntax_brackets", &with("", "batch_size: [16", ""), &["not YAML"]);
+    check(
+        "syntax_brackets",
+        &with("", "batch_size: [16", ""),
+        &["not YAML"],
+    );
     check("syntax_tab", "model:\n\ttarget: nequip\n", &["not YAML"]);
     check("syntax_colon", &with("seed 3", "", ""), &["not YAML"]);
-    check("not_a_map", "- model\n- dataset\n", &["the file is a list of 2"]);
-    check("two_documents", &(with("", "", "") + "---\nmodel: 1\n"), &["a second document"]);
-    check("section_type", "model: nequip\ndataset: [1]\ntrain: 3\n", &["is `nequip`", "a list of 1", "is `3`"]);
+    check(
+        "not_a_map",
+        "- model\n- dataset\n",
+        &["the file is a list of 2"],
+    );
+    check(
+        "two_documents",
+        &(with("", "", "") + "---\nmodel: 1\n"),
+        &["a second document"],
+    );
+    check(
+        "section_type",
+        "model: nequip\ndataset: [1]\ntrain: 3\n",
+        &["is `nequip`", "a list of 1", "is `3`"],
+    );
 }
 
 #[test]
 fn an_empty_file_lacks_everything() {
-    check("empty", "# nothing yet\n", &["`model` is missing", "`dataset` is missing", "`train` is missing"]);
+    check(
+        "empty",
+        "# nothing yet\n",
+        &[
+            "`model` is missing",
+            "`dataset` is missing",
+            "`train` is missing",
+        ],
+    );
 }
 
 #[test]
@@ -236,17 +331,33 @@ fn what_comes_later_is_refused() {
     check("not_yet", &yaml, &parts);
     let pretrained = GOOD_MODEL.replace("target: NequIP", "pretrained: model.safetensors");
     let yaml = format!("{pretrained}{GOOD_DATASET}{GOOD_TRAIN}");
-    check("pretrained", &yaml, &["`pretrained: model.safetensors` is not supported yet"]);
+    check(
+        "pretrained",
+        &yaml,
+        &["`pretrained: model.safetensors` is not supported yet"],
+    );
 }
 
 #[test]
 fn other_architectures_are_refused() {
     for (name, target, part) in [
         ("target_mace", "MACE", "MACE is not supported yet"),
-        ("target_so3krates", "so3krates", "So3krates is not supported yet"),
-        ("target_python", "my_pkg.models.MyModel", "looks like a Python class"),
+        (
+            "target_so3krates",
+            "so3krates",
+            "So3krates is not supported yet",
+        ),
+        (
+            "target_python",
+            "my_pkg.models.MyModel",
+            "looks like a Python class",
+        ),
         ("target_unknown", "NeqIP", "did you mean `NequIP`?"),
-        ("target_blank", "Equiformer V2", "did you mean `EquiformerV2`?"),
+        (
+            "target_blank",
+            "Equiformer V2",
+            "did you mean `EquiformerV2`?",
+        ),
     ] {
         check(name, &with("", "", "").replace("NequIP", target), &[part]);
     }
@@ -254,21 +365,65 @@ fn other_architectures_are_refused() {
 
 #[test]
 fn options_of_the_architecture_are_checked_by_it() {
-    let yaml = with("node_irreps: 8x1o + 4x0e\nl_max: 40\nradial_net_nonlinearity: beta_swish", "", "");
-    check("nequip", &yaml, &["`node_irreps` is", "`l_max` is 40", "`beta_swish` learns"]);
-    let yaml = with("node_irreps: many\natomic_energies: {Xx: 1.0}\nradial_envelope: round", "", "");
-    check("nequip_words", &yaml, &["node_irreps", "`atomic_energies` is `Xx`", "one of polynomial, soft"]);
+    let yaml = with(
+        "node_irreps: 8x1o + 4x0e\nl_max: 40\nradial_net_nonlinearity: beta_swish",
+        "",
+        "",
+    );
+    check(
+        "nequip",
+        &yaml,
+        &["`node_irreps` is", "`l_max` is 40", "`beta_swish` learns"],
+    );
+    let yaml = with(
+        "node_irreps: many\natomic_energies: {Xx: 1.0}\nradial_envelope: round",
+        "",
+        "",
+    );
+    check(
+        "nequip_words",
+        &yaml,
+        &[
+            "node_irreps",
+            "`atomic_energies` is `Xx`",
+            "one of polynomial, soft",
+        ],
+    );
 }
 
 #[test]
 fn stages_need_weights_that_fit() {
-    check("stages_missing", &with("", "", "stage_splits: [0.5, 0.5]\nenergy_weights: [1, 25]"), &["needs `forces_weights`"]);
-    let yaml = with("", "", "stage_splits: [0.5, 0.5]\nenergy_weights: [1, 25, 3]\nforces_weights: [25, 1]");
-    check("stages_length", &yaml, &["`forces_weights` has 2 weights for 3 stages"]);
-    let yaml = with("", "", "stage_splits: [0.7, 0.7]\nenergy_weights: [1, 25]\nforces_weights: [25, 1]");
+    check(
+        "stages_missing",
+        &with("", "", "stage_splits: [0.5, 0.5]\nenergy_weights: [1, 25]"),
+        &["needs `forces_weights`"],
+    );
+    let yaml = with(
+        "",
+        "",
+        "stage_splits: [0.5, 0.5]\nenergy_weights: [1, 25, 3]\nforces_weights: [25, 1]",
+    );
+    check(
+        "stages_length",
+        &yaml,
+        &["`forces_weights` has 2 weights for 3 stages"],
+    );
+    let yaml = with(
+        "",
+        "",
+        "stage_splits: [0.7, 0.7]\nenergy_weights: [1, 25]\nforces_weights: [25, 1]",
+    );
     check("stages_sum", &yaml, &["the fractions sum to 1.4"]);
-    check("stages_absent", &with("", "", "energy_weights: [1, 25]"), &["no `stage_splits` that says when"]);
-    check("weights_zero", &with("", "", "energy_weights: 0\nforces_weights: 0"), &["all weights of the loss are 0"]);
+    check(
+        "stages_absent",
+        &with("", "", "energy_weights: [1, 25]"),
+        &["no `stage_splits` that says when"],
+    );
+    check(
+        "weights_zero",
+        &with("", "", "energy_weights: 0\nforces_weights: 0"),
+        &["all weights of the loss are 0"],
+    );
 }
 
 #[test]
@@ -288,9 +443,24 @@ fn keys_that_contradict_each_other_are_errors() {
     ];
     check("contradictions", &yaml, &expected);
     let yaml = with("", "", "restore_checkpoint_if_exists: true\n");
-    check("restore_nowhere", &yaml, &["needs `local_model_output_dir`"]);
-    let yaml = with("", "", "epoch_to_restore: 3\nrestore_optimizer_state: true\n");
-    check("restore_not", &yaml, &["`epoch_to_restore` needs", "`restore_optimizer_state` needs"]);
+    check(
+        "restore_nowhere",
+        &yaml,
+        &["needs `local_model_output_dir`"],
+    );
+    let yaml = with(
+        "",
+        "",
+        "epoch_to_restore: 3\nrestore_optimizer_state: true\n",
+    );
+    check(
+        "restore_not",
+        &yaml,
+        &[
+            "`epoch_to_restore` needs",
+            "`restore_optimizer_state` needs",
+        ],
+    );
 }
 
 #[test]
@@ -298,37 +468,76 @@ fn tasks_must_agree_and_need_a_model_with_tasks() {
     let yaml = with("", "", "")
         .replace("train.xyz", "{a: train.xyz, b: train.xyz}")
         .replace("valid.xyz", "{a: valid.xyz}");
-    check("tasks", &yaml, &["`valid_dataset_paths` has the tasks a", "NequIP has no heads"]);
+    check(
+        "tasks",
+        &yaml,
+        &[
+            "`valid_dataset_paths` has the tasks a",
+            "NequIP has no heads",
+        ],
+    );
 }
 
 #[test]
 fn paths_of_the_command_line_are_checked_too() {
-    let gone = Overrides { valid_data: Some(PathBuf::from("gone.xyz")), ..Overrides::default() };
+    let gone = Overrides {
+        valid_data: Some(PathBuf::from("gone.xyz")),
+        ..Overrides::default()
+    };
     let yaml = with("", "", "");
-    check_with("override", &yaml, &gone, &["--valid-data there is no file or directory gone.xyz"]);
+    check_with(
+        "override",
+        &yaml,
+        &gone,
+        &["--valid-data there is no file or directory gone.xyz"],
+    );
 }
 
 #[test]
 fn a_missing_configuration_is_an_error() {
     let error = read(Path::new("no/such.yaml"), &Overrides::default()).unwrap_err();
-    assert!(error.to_string().contains("cannot read no/such.yaml"), "{error}");
+    assert!(
+        error.to_string().contains("cannot read no/such.yaml"),
+        "{error}"
+    );
     let folder = folder();
     let path = folder.path().join("latin.yaml");
     std::fs::write(&path, b"model: # \xe9\n").unwrap();
     let error = read(&path, &Overrides::default()).unwrap_err();
-    assert!(error.to_string().contains("latin.yaml:1:10: the file is not UTF-8 text"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("latin.yaml:1:10: the file is not UTF-8 text"),
+        "{error}"
+    );
 }
 
 #[test]
 fn any_text_ends_in_a_configuration_or_an_error() {
     let folder = folder();
     let path = folder.path().join("train.yaml");
-    let yaml = with("atomic_energies: {H: -13.6}", "", "stage_splits: [0.5]\nwarmup_scan: {train: [1, 2, 3]}");
+    let yaml = with(
+        "atomic_energies: {H: -13.6}",
+        "",
+        "stage_splits: [0.5]\nwarmup_scan: {train: [1, 2, 3]}",
+    );
     // Every prefix, and every text that lacks one character: no panic, places within the file.
     let cuts = yaml.char_indices().flat_map(|(i, c)| {
-        [yaml[..i].to_owned(), format!("{}{}", &yaml[..i], &yaml[i + c.len_utf8()..])]
+        [
+            yaml[..i].to_owned(),
+            format!("{}{}", &yaml[..i], &yaml[i + c.len_utf8()..]),
+        ]
     });
-    let strange = ["a: &a [*a]", "? [1]\n: 2", "model: &m {a: *m}", "\u{feff}model:", "%YAML 3", "'", "\"\\x\"", "é: ü\n\tü"];
+    let strange = [
+        "a: &a [*a]",
+        "? [1]\n: 2",
+        "model: &m {a: *m}",
+        "\u{feff}model:",
+        "%YAML 3",
+        "'",
+        "\"\\x\"",
+        "é: ü\n\tü",
+    ];
     for text in cuts.chain(strange.map(str::to_owned)) {
         std::fs::write(&path, &text).unwrap();
         if let Err(error) = read(&path, &Overrides::default()) {

@@ -12,14 +12,27 @@ use dipm_train::{CheckpointConfig, LossKind, OptimizerConfig, TrainingLoopConfig
 /// Reads a configuration of minimal content with lines added to the sections.
 fn read_with(model: &str, dataset: &str, train: &str) -> Result<RunConfig, String> {
     let folder = folder();
-    let indent = |lines: &str| lines.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    let indent = |lines: &str| {
+        lines
+            .lines()
+            .map(|line| format!("  {line}\n"))
+            .collect::<String>()
+    };
     let [model, dataset, train] = [model, dataset, train].map(indent);
     let valid = match dataset.contains("dataset_splits") {
         true => "",
         false => "  valid_dataset_paths: valid.xyz\n",
     };
-    let loss = if train.contains("loss:") { "" } else { "  loss: mse\n" };
-    let target = if model.contains("target:") { "" } else { "  target: NequIP\n" };
+    let loss = if train.contains("loss:") {
+        ""
+    } else {
+        "  loss: mse\n"
+    };
+    let target = if model.contains("target:") {
+        ""
+    } else {
+        "  target: NequIP\n"
+    };
     let yaml = format!(
         "model:\n{target}{model}dataset:\n  train_dataset_paths: train.xyz\n{valid}{dataset}train:\n{loss}  \
          num_epochs: 100\n  save_path: out.safetensors\n{train}"
@@ -50,26 +63,37 @@ fn nequip(config: &RunConfig) -> &NequipConfig {
 fn what_is_left_out_has_the_default_of_the_crates() {
     let config = read_with("", "", "").unwrap();
     assert_eq!(nequip(&config), &NequipConfig::default());
-    assert_eq!((config.model.seed, config.model.predict_stress), (42, false));
+    assert_eq!(
+        (config.model.seed, config.model.predict_stress),
+        (42, false)
+    );
     let train = &config.train;
     assert_eq!(train.optimizer, OptimizerConfig::default());
     assert_eq!(train.training, TrainingLoopConfig::new(100));
     assert_eq!(train.checkpoints, CheckpointConfig::default());
     assert_eq!(train.loss, dipm_train::LossConfig::new(LossKind::Mse));
-    assert_eq!((train.extended_metrics, train.dtype), (false, ComputeType::F32));
+    assert_eq!(
+        (train.extended_metrics, train.dtype),
+        (false, ComputeType::F32)
+    );
     let dataset = &config.dataset;
     let mut expected = DatasetOptions::new(dataset.options.train.clone());
     (expected.valid, expected.seed) = (dataset.options.valid.clone(), 42);
     assert_eq!(format!("{:?}", dataset.options), format!("{expected:?}"));
     assert_eq!((dataset.shuffle, dataset.load_into_memory), (true, false));
-    assert_eq!((dataset.num_workers, dataset.num_batch_prefetch), (None, 128));
+    assert_eq!(
+        (dataset.num_workers, dataset.num_batch_prefetch),
+        (None, 128)
+    );
 }
 
 #[test]
 fn defaults_of_the_table_are_those_of_the_model() {
     let defaults = ModelConfig::Nequip(NequipConfig::default()).to_json();
     for (key, value) in defaults.as_object().unwrap() {
-        let row = Section::Model.key(key).unwrap_or_else(|| panic!("no row for {key}"));
+        let row = Section::Model
+            .key(key)
+            .unwrap_or_else(|| panic!("no row for {key}"));
         let shown = value.as_str().map_or(value.to_string(), str::to_owned);
         let shown = match shown.as_str() {
             "f32" => "float32",
@@ -90,7 +114,15 @@ fn null_is_the_same_as_leaving_a_key_out() {
         (1, Section::Dataset.keys()),
         (2, Section::Train.keys()),
     ] {
-        let given = ["target", "train_dataset_paths", "valid_dataset_paths", "dataset_splits", "loss", "num_epochs", "save_path"];
+        let given = [
+            "target",
+            "train_dataset_paths",
+            "valid_dataset_paths",
+            "dataset_splits",
+            "loss",
+            "num_epochs",
+            "save_path",
+        ];
         for key in keys.iter().filter(|key| !given.contains(&key.name)) {
             for null in ["null", "~", ""] {
                 let mut lines = [String::new(), String::new(), String::new()];
@@ -100,7 +132,12 @@ fn null_is_the_same_as_leaving_a_key_out() {
                     let kept = |line: &&str| !line.contains("_dataset_paths");
                     yaml.lines().filter(kept).collect::<Vec<_>>().join("\n")
                 };
-                assert_eq!(without_folder(&config.to_yaml()), without_folder(&plain), "{}", key.name);
+                assert_eq!(
+                    without_folder(&config.to_yaml()),
+                    without_folder(&plain),
+                    "{}",
+                    key.name
+                );
             }
         }
     }
@@ -129,7 +166,11 @@ fn spellings_of_numbers() {
         ("1 2", None),
     ] {
         let found = read_with("", "", &format!("peak_learning_rate: {text}"));
-        assert_eq!(found.ok().map(|c| c.train.optimizer.peak_learning_rate), expected, "{text}");
+        assert_eq!(
+            found.ok().map(|c| c.train.optimizer.peak_learning_rate),
+            expected,
+            "{text}"
+        );
     }
     let clipping = read_with("", "", "grad_norm: .inf").unwrap();
     assert_eq!(clipping.train.optimizer.grad_norm, f64::INFINITY);
@@ -152,15 +193,38 @@ fn spellings_of_whole_numbers() {
         ("99999999999999999999", None),
     ] {
         let found = read_with("", &format!("batch_size: {text}"), "");
-        assert_eq!(found.ok().map(|c| c.dataset.options.batch_size), expected, "{text}");
+        assert_eq!(
+            found.ok().map(|c| c.dataset.options.batch_size),
+            expected,
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn spellings_of_true_and_false() {
     for (truth, texts) in [
-        (true, ["true", "True", "yes", "YES", "on", "t", "y", "1", "\"true\"", "'on'"]),
-        (false, ["false", "FALSE", "no", "No", "off", "f", "n", "0", "\"false\"", "'Off'"]),
+        (
+            true,
+            [
+                "true", "True", "yes", "YES", "on", "t", "y", "1", "\"true\"", "'on'",
+            ],
+        ),
+        (
+            false,
+            [
+                "false",
+                "FALSE",
+                "no",
+                "No",
+                "off",
+                "f",
+                "n",
+                "0",
+                "\"false\"",
+                "'Off'",
+            ],
+        ),
     ] {
         for text in texts {
             let config = read_with("", &format!("shuffle: {text}"), "").unwrap();
@@ -168,7 +232,10 @@ fn spellings_of_true_and_false() {
         }
     }
     for text in ["2", "perhaps", "\"\"", "1.0"] {
-        assert!(read_with("", &format!("shuffle: {text}"), "").is_err(), "{text}");
+        assert!(
+            read_with("", &format!("shuffle: {text}"), "").is_err(),
+            "{text}"
+        );
     }
 }
 
@@ -176,8 +243,14 @@ fn spellings_of_true_and_false() {
 fn names_of_losses_architectures_and_words_ignore_case_and_underscores() {
     for (kind, names) in [
         (LossKind::Mse, ["mse", "MSE", "MSELoss", "mse_loss"]),
-        (LossKind::Huber, ["huber", "Huber", "HuberLoss", "huber_loss"]),
-        (LossKind::L2mae, ["l2mae", "l2_mae", "L2MAELoss", "L2_MAE_Loss"]),
+        (
+            LossKind::Huber,
+            ["huber", "Huber", "HuberLoss", "huber_loss"],
+        ),
+        (
+            LossKind::L2mae,
+            ["l2mae", "l2_mae", "L2MAELoss", "L2_MAE_Loss"],
+        ),
     ] {
         for name in names {
             let config = read_with("", "", &format!("loss: {name}")).unwrap();
@@ -187,7 +260,11 @@ fn names_of_losses_architectures_and_words_ignore_case_and_underscores() {
     for name in ["nequip", "NEQUIP", "NequIP", "Neq_UIP"] {
         read_with(&format!("target: {name}"), "", "").unwrap();
     }
-    let config = read_with("radial_envelope: Polynomial_Envelope\nradial_net_nonlinearity: SiLU\nparam_dtype: F32", "", "");
+    let config = read_with(
+        "radial_envelope: Polynomial_Envelope\nradial_net_nonlinearity: SiLU\nparam_dtype: F32",
+        "",
+        "",
+    );
     assert_eq!(nequip(&config.unwrap()), &NequipConfig::default());
 }
 
@@ -205,19 +282,32 @@ fn amounts_and_splits_are_counts_or_fractions_as_in_version_0_0_8() {
         ("0", None),
     ] {
         let found = read_with("", &format!("train_num_to_load: {text}"), "");
-        assert_eq!(found.ok().and_then(|c| c.dataset.options.num_to_load[0]), expected, "{text}");
+        assert_eq!(
+            found.ok().and_then(|c| c.dataset.options.num_to_load[0]),
+            expected,
+            "{text}"
+        );
     }
     for (text, expected) in [
         ("[8, 1, 1]", Some(Splits::Counts([8, 1, 1]))),
         ("[8.0, 1.0, 1.0]", Some(Splits::Counts([8, 1, 1]))),
         ("[0.8, 0.1, 0.1]", Some(Splits::Fractions([0.8, 0.1, 0.1]))),
         ("[0.5, 0.5, 0]", Some(Splits::Fractions([0.5, 0.5, 0.0]))),
+        (
+            "[450, 50, 0]\ntest_dataset_paths: valid.xyz",
+            Some(Splits::Counts([450, 50, 0])),
+        ),
+        ("[1, 1, 0]", Some(Splits::Counts([1, 1, 0]))),
         ("[0.8, 0.1, 2]", None),
         ("[8, 2]", None),
         ("0.8", None),
     ] {
         let found = read_with("", &format!("dataset_splits: {text}"), "");
-        assert_eq!(found.ok().and_then(|c| c.dataset.options.splits), expected, "{text}");
+        assert_eq!(
+            found.ok().and_then(|c| c.dataset.options.splits),
+            expected,
+            "{text}"
+        );
     }
 }
 
@@ -228,14 +318,18 @@ fn number_types_are_read_in_both_sections() {
     assert_eq!(dtype("", "dtype: Float64"), Ok(ComputeType::F64));
     assert_eq!(dtype("dtype: float64", "dtype: f64"), Ok(ComputeType::F64));
     assert_eq!(dtype("param_dtype: f64", ""), Ok(ComputeType::F64));
-    assert_eq!(dtype("param_dtype: f64", "dtype: f32"), Ok(ComputeType::F32));
+    assert_eq!(
+        dtype("param_dtype: f64", "dtype: f32"),
+        Ok(ComputeType::F32)
+    );
     assert!(dtype("dtype: f64", "dtype: f32").is_err());
 }
 
 #[test]
 fn stages_and_weights() {
     let loss = |train: &str| read_with("", "", train).unwrap();
-    let staged = loss("stage_splits: [0.29, 0.71]\nenergy_weights: [1, 25]\nforces_weights: [25, 1e0]");
+    let staged =
+        loss("stage_splits: [0.29, 0.71]\nenergy_weights: [1, 25]\nforces_weights: [25, 1e0]");
     // truncated like the binary product, 0.29 · 100 = 28.999…
     assert_eq!(staged.train.loss.stages[0].last_epoch, Some(28));
     assert_eq!(staged.train.loss.weights(28).forces, 25.0);
@@ -243,7 +337,10 @@ fn stages_and_weights() {
     assert!(!staged.model.predict_stress && !staged.dataset.options.required.stress);
     let stress = loss("stress_weights: 10\nforces_weights: [5, 5]");
     let weights = stress.train.loss.weights(1);
-    assert_eq!((weights.energy, weights.forces, weights.stress), (1.0, 5.0, 10.0));
+    assert_eq!(
+        (weights.energy, weights.forces, weights.stress),
+        (1.0, 5.0, 10.0)
+    );
     assert!(stress.model.predict_stress && stress.dataset.options.required.stress);
     let energies = loss("forces_weights: 0");
     assert!(energies.dataset.options.required.energy && !energies.dataset.options.required.forces);
@@ -253,16 +350,29 @@ fn stages_and_weights() {
 fn label_keys_replace_the_usual_ones() {
     let keys = |lines| read_with("", lines, "").unwrap().dataset.options.label_keys;
     let usual = LabelKeys::default();
-    assert_eq!(keys("energy_key: E0"), LabelKeys { energy: vec!["E0".into()], ..usual.clone() });
+    assert_eq!(
+        keys("energy_key: E0"),
+        LabelKeys {
+            energy: vec!["E0".into()],
+            ..usual.clone()
+        }
+    );
     assert_eq!(keys("forces_key: [f, g]").forces, ["f", "g"]);
     let virial = keys("virial_key: w");
-    assert_eq!((virial.stress.len(), virial.virial), (0, vec!["w".to_owned()]));
+    assert_eq!(
+        (virial.stress.len(), virial.virial),
+        (0, vec!["w".to_owned()])
+    );
     assert_eq!(virial.energy, usual.energy);
 }
 
 #[test]
 fn keys_without_effect_are_checked_and_accepted() {
-    for train in ["warmup_scan: false", "warmup_scan: {train: [1, 16, 300], validation: [1, 4, 80]}", "parallel: no"] {
+    for train in [
+        "warmup_scan: false",
+        "warmup_scan: {train: [1, 16, 300], validation: [1, 4, 80]}",
+        "parallel: no",
+    ] {
         read_with("", "use_shared_memory: true", train).unwrap();
     }
     assert!(read_with("", "use_shared_memory: often", "").is_err());
@@ -273,12 +383,16 @@ fn keys_without_effect_are_checked_and_accepted() {
 #[test]
 fn energies_of_atoms_are_a_word_or_a_map() {
     let energies = |text: &str| {
-        read_with(&format!("atomic_energies: {text}"), "", "").map(|c| nequip(&c).atomic_energies.clone())
+        read_with(&format!("atomic_energies: {text}"), "", "")
+            .map(|c| nequip(&c).atomic_energies.clone())
     };
     assert_eq!(energies("zero"), Ok(Some(ReferenceEnergies::Zero)));
     assert_eq!(energies("Average"), Ok(Some(ReferenceEnergies::Average)));
     let map = [(1, -13.6), (8, -2042.0)].into_iter().collect();
-    assert_eq!(energies("{H: -13.6, 8: -2042}"), Ok(Some(ReferenceEnergies::Custom(map))));
+    assert_eq!(
+        energies("{H: -13.6, 8: -2042}"),
+        Ok(Some(ReferenceEnergies::Custom(map)))
+    );
     for bad in ["mean", "{Q: 1}", "{H: hot}", "{H: 1, 1: 2}", "3"] {
         assert!(energies(bad).is_err(), "{bad}");
     }
@@ -292,17 +406,34 @@ fn paths_are_looked_for_beside_the_file_and_replaced_by_the_command_line() {
                 train: {loss: mse, num_epochs: 1, save_path: out.safetensors}\n";
     let path = folder.path().join("train.yaml");
     let given = |name: &str| Some(folder.path().join(name));
-    let overrides = Overrides { train_data: given("train.xyz"), valid_data: given("valid.xyz"), test_data: given("valid.xyz") };
-    let without = yaml.lines().filter(|line| !line.contains("data")).collect::<Vec<_>>().join("\n");
+    let overrides = Overrides {
+        train_data: given("train.xyz"),
+        valid_data: given("valid.xyz"),
+        test_data: given("valid.xyz"),
+    };
+    let without = yaml
+        .lines()
+        .filter(|line| !line.contains("data"))
+        .collect::<Vec<_>>()
+        .join("\n");
     for text in [yaml, without.as_str()] {
         std::fs::write(&path, text).unwrap();
         let config = read(&path, &overrides).unwrap_or_else(|e| panic!("{e}"));
         let options = &config.dataset.options;
-        assert_eq!(options.train, DatasetPaths::single(folder.path().join("train.xyz")));
-        assert_eq!(options.test, Some(DatasetPaths::single(folder.path().join("valid.xyz"))));
+        assert_eq!(
+            options.train,
+            DatasetPaths::single(folder.path().join("train.xyz"))
+        );
+        assert_eq!(
+            options.test,
+            Some(DatasetPaths::single(folder.path().join("valid.xyz")))
+        );
     }
     let config = read_text(folder.path(), &yaml.replace("gone", "train")).unwrap();
-    assert_eq!(config.dataset.options.train, DatasetPaths::single(folder.path().join("train.xyz")));
+    assert_eq!(
+        config.dataset.options.train,
+        DatasetPaths::single(folder.path().join("train.xyz"))
+    );
     assert_eq!(config.train.save_path, PathBuf::from("out.safetensors"));
 }
 
@@ -340,20 +471,43 @@ fn the_resolved_configuration_reads_back_to_itself() {
     let written: String = [everything.0, everything.1, everything.2].join("\n");
     for key in [NequipConfig::default()].iter().flat_map(|config| {
         let json = serde_json::to_value(config).unwrap();
-        json.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+        json.as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
     }) {
         assert!(key == "force_head" || written.contains(&key), "{key}");
     }
-    for (model, dataset, train) in [("", "", ""), everything, ("", "stress_key: s", "predict: 1")] {
-        let train = if train == "predict: 1" { "stress_weights: 3" } else { train };
+    for (model, dataset, train) in [
+        ("", "", ""),
+        everything,
+        ("", "stress_key: s", "predict: 1"),
+    ] {
+        let train = if train == "predict: 1" {
+            "stress_weights: 3"
+        } else {
+            train
+        };
         let folder = folder();
         // Files stay where the first reading found them while the second one runs.
-        let indent = |lines: &str| lines.lines().map(|line| format!("  {line}\n")).collect::<String>();
+        let indent = |lines: &str| {
+            lines
+                .lines()
+                .map(|line| format!("  {line}\n"))
+                .collect::<String>()
+        };
         let valid = match dataset.contains("dataset_splits") {
             true => "",
-            false => "  valid_dataset_paths: [train.xyz, valid.xyz]\n  test_dataset_paths: valid.xyz\n",
+            false => {
+                "  valid_dataset_paths: [train.xyz, valid.xyz]\n  test_dataset_paths: valid.xyz\n"
+            }
         };
-        let loss = if train.contains("loss:") { "" } else { "  loss: l2mae\n" };
+        let loss = if train.contains("loss:") {
+            ""
+        } else {
+            "  loss: l2mae\n"
+        };
         let yaml = format!(
             "model:\n  target: nequip\n{}dataset:\n  train_dataset_paths: train.xyz\n{valid}{}train:\n{loss}  \
              num_epochs: 100\n  save_path: out.safetensors\n{}",
@@ -379,10 +533,18 @@ fn the_configurations_of_this_repository_are_good() {
             continue;
         }
         found += 1;
-        let Err(error) = read(&path, &Overrides::default()) else { continue };
+        let Err(error) = read(&path, &Overrides::default()) else {
+            continue;
+        };
         // Data that are not part of the repository, and paths from its root, are not at hand here.
         let absent = |message: String| message.contains("there is no file or directory");
-        assert!(error.problems().iter().all(|problem| absent(problem.to_string())), "{error}");
+        assert!(
+            error
+                .problems()
+                .iter()
+                .all(|problem| absent(problem.to_string())),
+            "{error}"
+        );
     }
     assert!(found > 0, "no configuration in {}", configs.display());
 }

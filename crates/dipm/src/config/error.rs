@@ -6,8 +6,42 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
+    MietteSpanContents, SourceCode, SourceSpan, SpanContents,
 };
+
+/// A file of which whole lines are shown.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    text: String,
+}
+
+impl SourceCode for Source {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        _lines_before: usize,
+        _lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let start = span.offset();
+        let end = start + span.len();
+        let (Some(before), Some(rest)) = (self.text.get(..start), self.text.get(end..)) else {
+            return Err(MietteError::OutOfBounds);
+        };
+        let first = before.rfind('\n').map_or(0, |at| at + 1);
+        let last = end + rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let shown = &self.text[first..last];
+        let line = before.matches('\n').count();
+        let column = before[first..].chars().count();
+        let place = SourceSpan::from(first..last);
+        let lines = shown.lines().count();
+        let name = self.name.clone();
+        let contents =
+            MietteSpanContents::new_named(name, shown.as_bytes(), place, line, column, lines);
+        Ok(Box::new(contents))
+    }
+}
 
 /// One thing that is wrong.
 #[derive(Debug, Clone)]
@@ -20,7 +54,7 @@ pub struct Problem {
     pub label: Option<String>,
     /// What to do.
     pub help: Option<String>,
-    file: Option<Arc<NamedSource<String>>>,
+    file: Option<Arc<Source>>,
 }
 
 impl Problem {
@@ -59,10 +93,10 @@ impl Problem {
         let (Some(span), Some(file)) = (&self.span, &self.file) else {
             return String::new();
         };
-        let before = &file.inner()[..span.start];
+        let before = &file.text[..span.start];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        format!("{}:{line}:{column}", file.name())
+        format!("{}:{line}:{column}", file.name)
     }
 }
 
@@ -107,8 +141,10 @@ impl ConfigError {
     /// Problems of a file, put in the order of the file.
     pub(super) fn new(path: &Path, source: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start));
-        let name = path.display().to_string();
-        let file = Arc::new(NamedSource::new(name, source.to_owned()));
+        let file = Arc::new(Source {
+            name: path.display().to_string(),
+            text: source.to_owned(),
+        });
         for problem in &mut problems {
             problem.file = Some(Arc::clone(&file));
         }

@@ -32,7 +32,7 @@ pub(super) const KEYS: &[Key] = &[
         "null",
         "structures",
         "Contiguous parts of the training files for training, validation and test: numbers of structures, or \
-         fractions. Excludes `valid_dataset_paths` and `test_dataset_paths`.",
+         fractions. Excludes `valid_dataset_paths`, and `test_dataset_paths` unless the third number is 0.",
     ),
     key(
         "train_num_to_load",

@@ -150,7 +150,10 @@ fn sections(
             problems.push(Problem::anywhere(message));
         }
         let place = at.map(|(key, _)| key.span.clone());
-        Values::read(section, place, at.map(|(_, value)| value), problems)
+        let node = at.map(|(_, value)| value);
+        let is_model = section == Section::Model;
+        let skip = |key: &str| is_model && resolve_model::is_unknowable(node, key);
+        Values::read(section, place, node, skip, problems)
     }))
 }
 

@@ -168,7 +168,11 @@ fn check_splits_alone(
     overridden: bool,
     problems: &mut Vec<Problem>,
 ) {
-    if values.entry("dataset_splits").is_none() {
+    let Some(Parsed::Splits(splits)) = values.get("dataset_splits") else {
+        return;
+    };
+    let is_test = key == "test_dataset_paths";
+    if is_test && !splits.has_test() {
         return;
     }
     let (at, other) = match (overridden, values.entry(key)) {
@@ -177,7 +181,11 @@ fn check_splits_alone(
         (false, None) => return,
     };
     let message = format!("`dataset_splits` and `{other}` exclude each other");
-    problems.push(values.problem(at, message).label("remove one of the two"));
+    let label = match is_test {
+        true => "remove one of the two, or make the third number of `dataset_splits` 0",
+        false => "remove one of the two",
+    };
+    problems.push(values.problem(at, message).label(label));
 }
 
 /// Tasks of validation and test are those of training.

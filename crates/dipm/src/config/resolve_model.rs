@@ -7,6 +7,7 @@ use super::error::Problem;
 use super::schema::Section;
 use super::section::Values;
 use super::suggest::nearest;
+use super::tree::Node;
 use super::values::{Parsed, fold};
 use crate::run_config::ModelSection;
 
@@ -31,16 +32,36 @@ const NAMES: &[(&str, &str)] = &[
     ("so3krates", "So3krates"),
 ];
 
+/// Whether a key of `model` is an option of an architecture that cannot be trained, so that nothing can be said
+/// about it.
+pub(super) fn is_unknowable(model: Option<&Node>, key: &str) -> bool {
+    let target = model
+        .and_then(|model| model.get("target"))
+        .and_then(Node::text);
+    let is_known = target.is_none_or(|target| trainable(target).is_some());
+    let elsewhere = [Section::Dataset, Section::Train];
+    !is_known && !OWN.contains(&key) && elsewhere.iter().all(|other| other.key(key).is_none())
+}
+
+/// The architecture of a name; case and underscores do not matter.
+fn trainable(name: &str) -> Option<Target> {
+    let folded = name.replace('_', "").to_lowercase();
+    Target::ALL
+        .iter()
+        .copied()
+        .find(|target| target.name() == folded)
+}
+
 /// The architecture, if it is one that can be trained.
 pub(super) fn target(values: &Values, problems: &mut Vec<Problem>) -> Option<Target> {
     if values.entry("pretrained").is_none() {
         values.require(&["target"], problems);
     }
     let written = values.text("target")?;
-    let folded = written.replace('_', "").to_lowercase();
-    if let Some(target) = Target::ALL.iter().find(|target| target.name() == folded) {
-        return Some(*target);
+    if let Some(target) = trainable(&written) {
+        return Some(target);
     }
+    let folded = written.replace('_', "").to_lowercase();
     let can: Vec<&str> = Target::ALL
         .iter()
         .map(|target| display(target.name()))

@@ -198,7 +198,10 @@ impl Kind {
             Self::Text => "a text".into(),
             Self::Path => "a path".into(),
             Self::DataPaths => "a path, a list of paths, or a map from task names to these".into(),
-            Self::Splits => "three whole numbers ≥ 1, or three fractions from 0 to 1".into(),
+            Self::Splits => {
+                "three whole numbers, or three fractions from 0 to 1, of which the third can be 0"
+                    .into()
+            }
             Self::Amount => "a whole number ≥ 1, or a fraction from 0 to 1".into(),
             Self::Names => "a name, or a list of names".into(),
             Self::Energies => {

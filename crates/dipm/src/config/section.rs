@@ -30,11 +30,12 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Reads a section and reports all that is wrong with single keys.
+    /// Reads a section and reports all that is wrong with single keys, but for those to `skip`.
     pub(super) fn read(
         section: Section,
         place: Option<Range<usize>>,
         node: Option<&Node>,
+        skip: impl Fn(&str) -> bool,
         problems: &mut Vec<Problem>,
     ) -> Self {
         let mut values = Self {
@@ -44,11 +45,16 @@ impl Values {
         };
         match node.map(|node| (&node.value, node)) {
             Some((Value::Map(entries), _)) => {
-                for (key, value) in entries {
+                for (key, value) in entries
+                    .iter()
+                    .filter(|(key, _)| !key.text().is_some_and(&skip))
+                {
                     values.take(key, value, problems);
                 }
             }
             Some((_, node)) if !node.is_null() => {
+                // What it lacks does not matter then.
+                values.place = None;
                 let message = format!("`{}` is {}", section.name(), node.describe());
                 let label = "expected a map of keys and values";
                 problems.push(Problem::at(node.span.clone(), message).label(label));

@@ -174,7 +174,8 @@ fn amount(node: &Node) -> Option<Amount> {
     }
 }
 
-/// Counts if all three are whole numbers ≥ 1, else shares.
+/// Counts if all three are whole numbers ≥ 1, else shares. The third can be 0; `[8, 1, 0]` then are counts because
+/// they are no shares.
 fn splits(node: &Node) -> Option<Splits> {
     let Value::List(items) = &node.value else {
         return None;
@@ -189,6 +190,9 @@ fn splits(node: &Node) -> Option<Splits> {
     };
     if let (Some(a), Some(b), Some(c)) = (count(a), count(b), count(c)) {
         return Some(Splits::Counts([a, b, c]));
+    }
+    if let (Some(a), Some(b), Some(0)) = (count(a), count(b), integer(c)) {
+        return Some(Splits::Counts([a, b, 0]));
     }
     let share = |n: &Node| number(n).filter(|x| (0.0..=1.0).contains(x));
     Some(Splits::Fractions([share(a)?, share(b)?, share(c)?]))
