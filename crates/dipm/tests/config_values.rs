@@ -562,3 +562,10 @@ fn the_workload_of_the_benchmark_is_read() {
     let other = read(&path.with_file_name("mace.yaml"), &Overrides::default()).unwrap_err();
     assert_eq!(other.problems().len(), 1, "{other}");
 }
+
+#[test]
+fn keys_that_qualify_a_restore_need_none() {
+    let config = read_with("", "", "restore_optimizer_state: true\nepoch_to_restore: 3").unwrap();
+    let checkpoints = config.train.checkpoints;
+    assert!(checkpoints.restore_optimizer_state && !checkpoints.restore_checkpoint_if_exists);
+}

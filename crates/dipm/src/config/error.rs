@@ -100,6 +100,17 @@ impl Problem {
     }
 }
 
+/// What another crate says about a key, with the key in front.
+pub(super) fn sentence(key: &str, message: &str) -> String {
+    let goes_on = ["is ", "has ", "must ", "needs ", "cannot "];
+    let colon = if goes_on.iter().any(|verb| message.starts_with(verb)) {
+        ""
+    } else {
+        ":"
+    };
+    format!("`{key}`{colon} {message}")
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

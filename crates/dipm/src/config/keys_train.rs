@@ -196,14 +196,14 @@ pub(super) const KEYS: &[Key] = &[
         COUNT,
         "(the newest)",
         "epoch",
-        "Which checkpoint to continue from.",
+        "Which checkpoint to continue from, if one is restored.",
     ),
     key(
         "restore_optimizer_state",
         Kind::Bool,
         "false",
         "",
-        "Restore everything, so that the run continues bit for bit, instead of parameters and counters only.",
+        "If a checkpoint is restored, take everything from it, so that the run continues bit for bit, instead of parameters and counters only.",
     ),
     key(
         "clear_previous_checkpoints",

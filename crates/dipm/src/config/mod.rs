@@ -125,6 +125,7 @@ fn sections(
         _ => &[],
     };
     let mut found: [Option<(&Node, &Node)>; 3] = [None; 3];
+    let mut misspelt = Vec::new();
     for (key, value) in entries {
         let name = key.text().expect("keys are scalars");
         match Section::ALL
@@ -139,8 +140,15 @@ fn sections(
                 problems
                     .push(Problem::at(key.span.clone(), message).label("remove one of the two"));
             }
-            None => problems.push(suggest::unknown_key(None, name, key.span.clone())),
+            None => {
+                problems.push(suggest::unknown_key(None, name, key.span.clone()));
+                misspelt.extend(suggest::section_like(name).map(|section| (section, key, value)));
+            }
         }
+    }
+    // What stands in a section with a misspelt name is checked all the same.
+    for (section, key, value) in misspelt {
+        found[section as usize].get_or_insert((key, value));
     }
     let is_given = overrides.train_data.is_some() && overrides.valid_data.is_some();
     Some(Section::ALL.map(|section| {

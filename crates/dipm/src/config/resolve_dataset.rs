@@ -41,7 +41,7 @@ pub(super) fn resolve(
     let [train, valid, test] = roles.map(|(key, option, given)| match given {
         Some(path) => {
             check_path(path, problems, |message| {
-                Problem::anywhere(format!("{option} {message}"))
+                Problem::anywhere(format!("`{option}`: {message}"))
             });
             Some(DatasetPaths::single(path))
         }
@@ -147,11 +147,11 @@ fn check_path(path: &Path, problems: &mut Vec<Problem>, problem: impl FnOnce(Str
     match found {
         Ok(_) => {}
         Err(DataError::Io { .. }) if !path.exists() => {
-            let label = match path.is_relative() {
-                true => "looked for in the working directory and beside this file",
-                false => "not found",
-            };
-            problems.push(problem(format!("there is no file or directory {shown}")).label(label));
+            let problem = problem(format!("there is no file or directory {shown}"));
+            problems.push(match problem.span.is_some() && path.is_relative() {
+                true => problem.label("looked for in the working directory and beside this file"),
+                false => problem,
+            });
         }
         Err(DataError::BrokenFile { reason, .. }) => {
             problems

@@ -3,7 +3,7 @@
 use dipm_models::{ModelConfig, Target};
 use serde_json::{Map, Value as Json};
 
-use super::error::Problem;
+use super::error::{Problem, sentence};
 use super::schema::Section;
 use super::section::Values;
 use super::suggest::nearest;
@@ -110,10 +110,7 @@ pub(super) fn resolve(
     let config = options(values, target, problems);
     for problem in config.validate() {
         // Wrong values that the table knows of have been reported and are at their defaults here.
-        problems.push(values.problem(
-            problem.key,
-            format!("`{}` {}", problem.key, problem.message),
-        ));
+        problems.push(values.problem(problem.key, sentence(problem.key, &problem.message)));
     }
     let predict_stress = values.boolean("predict_stress");
     if predict_stress == Some(false) && has_stress_weight {

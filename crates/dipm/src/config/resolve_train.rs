@@ -7,7 +7,7 @@ use dipm_train::{
     TrainingLoopConfig,
 };
 
-use super::error::Problem;
+use super::error::{Problem, sentence};
 use super::section::Values;
 use super::values::Parsed;
 use crate::run_config::{ComputeType, TrainSection};
@@ -69,7 +69,6 @@ pub(super) fn resolve(
     ] {
         report(result, values, problems);
     }
-    check_restore(values, &checkpoints, problems);
     let save_path = values
         .text("save_path")
         .map(PathBuf::from)
@@ -103,35 +102,13 @@ fn report<T>(
     match result {
         Ok(value) => Some(value),
         Err(TrainError::Config { key, problem }) => {
-            problems.push(values.problem(key, format!("`{key}` {problem}")));
+            problems.push(values.problem(key, sentence(key, &problem)));
             None
         }
         Err(other) => {
             problems.push(Problem::anywhere(other.to_string()));
             None
         }
-    }
-}
-
-/// Keys that only matter when something is restored.
-fn check_restore(values: &Values, checkpoints: &CheckpointConfig, problems: &mut Vec<Problem>) {
-    if checkpoints.restore_checkpoint_if_exists {
-        return;
-    }
-    let given = [
-        ("epoch_to_restore", checkpoints.epoch_to_restore.is_some()),
-        (
-            "restore_optimizer_state",
-            checkpoints.restore_optimizer_state,
-        ),
-    ];
-    for (key, _) in given.into_iter().filter(|(_, given)| *given) {
-        let message = format!("`{key}` needs `restore_checkpoint_if_exists: true`");
-        problems.push(
-            values
-                .problem(key, message)
-                .label("without it nothing is restored"),
-        );
     }
 }
 

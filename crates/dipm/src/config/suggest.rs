@@ -74,6 +74,17 @@ pub(super) fn unknown_key(section: Option<Section>, name: &str, span: Range<usiz
         .help(format!("{place}: {}", known.join(", ")))
 }
 
+/// The section that a name at the top of the file was meant for.
+pub(super) fn section_like(name: &str) -> Option<Section> {
+    let near = nearest(name, &Section::ALL.map(Section::name))?;
+    let is_key = Section::ALL
+        .iter()
+        .any(|section| section.key(name).is_some());
+    Section::ALL
+        .into_iter()
+        .find(|section| section.name() == near && !is_key)
+}
+
 /// The word most like another one, if it is like it at all.
 pub(super) fn nearest<'w>(name: &str, words: &[&'w str]) -> Option<&'w str> {
     let folded = fold(name);
