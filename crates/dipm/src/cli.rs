@@ -7,7 +7,12 @@ use std::path::PathBuf;
 ///
 /// One YAML file describes a run: the model, the dataset, the training. Energies are in eV, lengths in Å.
 #[derive(Debug, Parser)]
-#[command(name = "dipm", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "dipm",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]

@@ -30,7 +30,10 @@ impl Datasets {
             }
         }
         let prepared = prepare(&options)?;
-        Ok(Self { prepared, section: section.clone() })
+        Ok(Self {
+            prepared,
+            section: section.clone(),
+        })
     }
 
     /// Statistics of the training set.

@@ -14,7 +14,13 @@ pub fn start(verbose: u8) {
         1 => "debug",
         _ => "trace",
     };
-    let ours = ["dipm", "dipm_data", "dipm_field", "dipm_models", "dipm_train"];
+    let ours = [
+        "dipm",
+        "dipm_data",
+        "dipm_field",
+        "dipm_models",
+        "dipm_train",
+    ];
     let filter = ours.map(|name| format!("{name}={level}")).join(",");
     let filter = tracing_subscriber::EnvFilter::new(format!("warn,{filter}"));
     // a second call in one process, as in tests, keeps the first

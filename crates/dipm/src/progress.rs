@@ -95,7 +95,12 @@ impl Display {
             validation: self.pending.take(),
             best,
         };
-        self.say(&epoch_line(&epoch, self.num_epochs, self.extended, self.training_lines));
+        self.say(&epoch_line(
+            &epoch,
+            self.num_epochs,
+            self.extended,
+            self.training_lines,
+        ));
         self.history.push(epoch);
     }
 }
@@ -150,7 +155,12 @@ impl Observer for Display {
                 self.last_training = Some(training.clone());
             }
             MetricRecord::Validation(validation) => self.pending = Some(validation.clone()),
-            MetricRecord::BestModel { epoch, best_epoch, best_loss, .. } => {
+            MetricRecord::BestModel {
+                epoch,
+                best_epoch,
+                best_loss,
+                ..
+            } => {
                 let improved = self.best.is_none_or(|best| best.0 != *best_epoch);
                 self.best = Some((*best_epoch, *best_loss));
                 self.close_epoch(*epoch, improved && best_epoch == epoch);
@@ -210,7 +220,10 @@ fn epoch_line(epoch: &Epoch, num_epochs: u64, extended: bool, training_lines: bo
         }
     }
     if let Some(training) = training {
-        line.push_str(&format!(", waited {:.0} %", 100.0 * training.data_wait_share));
+        line.push_str(&format!(
+            ", waited {:.0} %",
+            100.0 * training.data_wait_share
+        ));
         if extended {
             line.push_str(&extended_text(training));
         }
@@ -223,7 +236,8 @@ fn epoch_line(epoch: &Epoch, num_epochs: u64, extended: bool, training_lines: bo
 
 /// Errors in the units of the field: energies in meV/atom, forces in meV/Å, stress in meV/Å³.
 pub fn error_text(record: &EvaluationRecord, extended: bool) -> String {
-    let milli = |errors: Errors| format!("MAE {:.2} RMSE {:.2}", errors.mae * 1e3, errors.rmse * 1e3);
+    let milli =
+        |errors: Errors| format!("MAE {:.2} RMSE {:.2}", errors.mae * 1e3, errors.rmse * 1e3);
     let errors = &record.errors;
     let mut parts = vec![format!("loss {:.4e}", record.loss)];
     let mut add = |name: &str, unit: &str, errors: Option<Errors>| {

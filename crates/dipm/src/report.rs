@@ -64,14 +64,22 @@ impl Report<'_> {
         }
         add(format!(", peak memory {:.0} MiB\n\n", self.peak_memory_mib));
         if let Some((epoch, loss)) = self.best {
-            add(format!("Best epoch {epoch}, validation loss {loss:.6e}\n\n"));
+            add(format!(
+                "Best epoch {epoch}, validation loss {loss:.6e}\n\n"
+            ));
         }
         if let Some(test) = self.test {
             add(format!("Test: {}\n\n", error_text(test, true)));
         }
-        add(format!("## Data\n\n```text\n{}\n```\n\n", self.data.to_string().trim_end()));
+        add(format!(
+            "## Data\n\n```text\n{}\n```\n\n",
+            self.data.to_string().trim_end()
+        ));
         add(self.table());
-        add(format!("\n## Configuration\n\n```yaml\n{}\n```\n", self.config.trim_end()));
+        add(format!(
+            "\n## Configuration\n\n```yaml\n{}\n```\n",
+            self.config.trim_end()
+        ));
         text
     }
 
@@ -92,7 +100,9 @@ impl Report<'_> {
             let errors = validation.map(|v| &v.errors);
             let energy = errors.and_then(|e| e.energy_per_atom).map(|e| e.rmse * 1e3);
             let forces = errors.and_then(|e| e.forces).map(|e| e.rmse * 1e3);
-            let seconds = validation.and_then(|v| v.training).map(|t| t.runtime_in_minutes * 60.0);
+            let seconds = validation
+                .and_then(|v| v.training)
+                .map(|t| t.runtime_in_minutes * 60.0);
             writeln!(
                 table,
                 "| {}{} | {} | {} | {} | {} | {} | {} |",

@@ -46,13 +46,20 @@ fn repeat(steps: u32, mut work: impl FnMut() -> Result<(), Failure>) -> Result<T
         wall.push(start.elapsed().as_secs_f64());
         cpu.push(cpu_seconds() - before);
     }
-    Ok(Times { wall: median(&mut wall), cpu: median(&mut cpu) })
+    Ok(Times {
+        wall: median(&mut wall),
+        cpu: median(&mut cpu),
+    })
 }
 
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        (values[middle - 1] + values[middle]) / 2.0
+    }
 }
 
 /// A run of the whole step: gradient, optimizer, averaged parameters.
@@ -76,13 +83,21 @@ impl<T: Real + dipm_models::Real> Step<T> {
         let parameters = flat_parameters::<T>(model);
         let ema = Ema::new(section.training.ema_decay, parameters.len());
         let gradient = vec![T::default(); parameters.len()];
-        Self { objective, optimizer, ema, parameters, gradient }
+        Self {
+            objective,
+            optimizer,
+            ema,
+            parameters,
+            gradient,
+        }
     }
 
     fn run(&mut self, config: &RunConfig, batch: &Batch) -> Result<(), Failure> {
         let weights = config.train.loss.weights(1);
-        self.objective.gradient(&self.parameters, batch, &weights, &mut self.gradient)?;
-        self.optimizer.step(&mut self.parameters, &self.gradient, &mut self.ema);
+        self.objective
+            .gradient(&self.parameters, batch, &weights, &mut self.gradient)?;
+        self.optimizer
+            .step(&mut self.parameters, &self.gradient, &mut self.ema);
         Ok(())
     }
 }
@@ -186,8 +201,13 @@ fn bench<T: Real + dipm_models::Real>(
         println!("                    1 thread  {}", milli(train_one));
         println!("energy and forces  {threads:2} threads {}", milli(eval));
         println!("                    1 thread  {}", milli(eval_one));
-        println!("{atoms_per_second:.0} atoms/s in training; first step {first_step:.2} s after the start");
-        println!("peak memory {peak:.0} MiB, of which the training step {:.0} MiB", executor_bytes as f64 / 1048576.0);
+        println!(
+            "{atoms_per_second:.0} atoms/s in training; first step {first_step:.2} s after the start"
+        );
+        println!(
+            "peak memory {peak:.0} MiB, of which the training step {:.0} MiB",
+            executor_bytes as f64 / 1048576.0
+        );
         for (kind, seconds) in &operations {
             println!("  {kind:14} {:5.1} %", 100.0 * seconds / total);
         }

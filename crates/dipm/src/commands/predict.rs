@@ -35,8 +35,9 @@ fn predict<T: Real>(
     let size = args.batch_size as usize;
     for start in (0..dataset.len()).step_by(size) {
         let items = start..(start + size).min(dataset.len());
-        let graphs: Vec<Graph> =
-            items.map(|item| dataset.graph(item)).collect::<Result<_, DataError>>()?;
+        let graphs: Vec<Graph> = items
+            .map(|item| dataset.graph(item))
+            .collect::<Result<_, DataError>>()?;
         let batch = Batch::new(&graphs, &species)?;
         for (graph, prediction) in graphs.into_iter().zip(predictor.predict(&batch)?) {
             check_finite(&graph.structure, &prediction)?;
@@ -49,7 +50,9 @@ fn predict<T: Real>(
 /// A model can be evaluated outside what it was trained on, but not print what is no number.
 fn check_finite(structure: &Structure, prediction: &Prediction) -> Result<(), Failure> {
     let forces = prediction.forces.as_flattened().iter();
-    let mut all = forces.chain(prediction.virial.as_flattened()).chain([&prediction.energy]);
+    let mut all = forces
+        .chain(prediction.virial.as_flattened())
+        .chain([&prediction.energy]);
     if all.all(|x| x.is_finite()) {
         return Ok(());
     }
@@ -79,9 +82,15 @@ struct Output {
 impl Output {
     fn open(args: &PredictArgs) -> Result<Self, Failure> {
         let path = args.output.as_deref();
-        let extension = path.and_then(Path::extension).and_then(|e| e.to_str()).unwrap_or("");
+        let extension = path
+            .and_then(Path::extension)
+            .and_then(|e| e.to_str())
+            .unwrap_or("");
         let name = path.map_or("standard output".to_owned(), |p| p.display().to_string());
-        let failed = |source| Failure::Write { path: name.clone(), source };
+        let failed = |source| Failure::Write {
+            path: name.clone(),
+            source,
+        };
         let create = |path: &Path| -> Result<Box<dyn Write>, Failure> {
             Ok(Box::new(std::fs::File::create(path).map_err(failed)?))
         };
@@ -99,16 +108,30 @@ impl Output {
                 )));
             }
         };
-        let mut output = Self { sink, path: name, virials: args.stress, count: 0 };
+        let mut output = Self {
+            sink,
+            path: name,
+            virials: args.stress,
+            count: 0,
+        };
         if let Sink::Table(out) = &mut output.sink {
-            let line = writeln!(out, "{:>7} {:>6} {:>18} {:>14} {:>14}  origin", "number", "atoms", "energy (eV)", "eV/atom", "|F| max (eV/Å)");
-            line.map_err(|source| Failure::Write { path: output.path.clone(), source })?;
+            let line = writeln!(
+                out,
+                "{:>7} {:>6} {:>18} {:>14} {:>14}  origin",
+                "number", "atoms", "energy (eV)", "eV/atom", "|F| max (eV/Å)"
+            );
+            line.map_err(|source| Failure::Write {
+                path: output.path.clone(),
+                source,
+            })?;
         }
         Ok(output)
     }
 
     fn write(&mut self, mut structure: Structure, prediction: Prediction) -> Result<(), Failure> {
-        let stress = prediction.stress.or(self.virials.then_some(prediction.virial));
+        let stress = prediction
+            .stress
+            .or(self.virials.then_some(prediction.virial));
         let number = self.count;
         self.count += 1;
         let written = match &mut self.sink {
@@ -117,11 +140,25 @@ impl Output {
                 let largest = prediction.forces.iter().map(norm).fold(0.0, f64::max);
                 let atoms = structure.atomic_numbers.len();
                 let energy = prediction.energy;
-                writeln!(out, "{number:>7} {atoms:>6} {energy:>18.8} {:>14.8} {largest:>14.6}  {}", energy / atoms as f64, structure.origin)
-                    .and_then(|()| match stress {
-                        Some(s) => writeln!(out, "{:>14} {}", if prediction.stress.is_some() { "stress eV/Å³" } else { "virial eV" }, row_text(&s)),
-                        None => Ok(()),
-                    })
+                writeln!(
+                    out,
+                    "{number:>7} {atoms:>6} {energy:>18.8} {:>14.8} {largest:>14.6}  {}",
+                    energy / atoms as f64,
+                    structure.origin
+                )
+                .and_then(|()| match stress {
+                    Some(s) => writeln!(
+                        out,
+                        "{:>14} {}",
+                        if prediction.stress.is_some() {
+                            "stress eV/Å³"
+                        } else {
+                            "virial eV"
+                        },
+                        row_text(&s)
+                    ),
+                    None => Ok(()),
+                })
             }
             Sink::Json(out) => {
                 let line = json!({
@@ -143,11 +180,17 @@ impl Output {
                 Ok(())
             }
         };
-        written.map_err(|source| Failure::Write { path: self.path.clone(), source })
+        written.map_err(|source| Failure::Write {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     fn finish(self) -> Result<(), Failure> {
-        let failed = |source| Failure::Write { path: self.path.clone(), source };
+        let failed = |source| Failure::Write {
+            path: self.path.clone(),
+            source,
+        };
         match self.sink {
             Sink::Table(mut out) => out.flush().map_err(failed)?,
             Sink::Json(mut out) => out.flush().map_err(failed)?,
@@ -155,7 +198,11 @@ impl Output {
                 writer.finish()?;
             }
             Sink::Hdf5(structures) => {
-                write_hdf5(Path::new(&self.path), &structures, Hdf5WriteOptions::default())?;
+                write_hdf5(
+                    Path::new(&self.path),
+                    &structures,
+                    Hdf5WriteOptions::default(),
+                )?;
             }
         }
         if self.path != "standard output" {

@@ -34,16 +34,25 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
 /// The model that is trained, with the statistics of the data.
 pub(super) fn new_model(config: &RunConfig, datasets: &Datasets) -> Result<Model, Failure> {
     let ModelConfig::Nequip(_) = &config.model.config;
-    let mut model =
-        Model::new(config.model.config.clone(), datasets.info().clone(), config.model.seed)?;
+    let mut model = Model::new(
+        config.model.config.clone(),
+        datasets.info().clone(),
+        config.model.seed,
+    )?;
     model.predict_stress = config.model.predict_stress;
     Ok(model)
 }
 
 /// Fails now rather than after the training when the model could not be saved.
 fn check_save_path(path: &Path) -> Result<(), Failure> {
-    let write = |source| Failure::Write { path: path.display().to_string(), source };
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+    let write = |source| Failure::Write {
+        path: path.display().to_string(),
+        source,
+    };
+    if let Some(directory) = path
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+    {
         std::fs::create_dir_all(directory).map_err(write)?;
     }
     if path.is_dir() {
@@ -51,7 +60,9 @@ fn check_save_path(path: &Path) -> Result<(), Failure> {
         return Err(write(source));
     }
     let trial = path.with_extension(format!("trial-{}", std::process::id()));
-    std::fs::write(&trial, []).and_then(|()| std::fs::remove_file(&trial)).map_err(write)
+    std::fs::write(&trial, [])
+        .and_then(|()| std::fs::remove_file(&trial))
+        .map_err(write)
 }
 
 fn train<T: Real + dipm_models::Real>(
@@ -64,7 +75,10 @@ fn train<T: Real + dipm_models::Real>(
     let prepared = &datasets.prepared;
     let train = datasets.loader(&prepared.train, true)?;
     let evaluation = |dataset: &Option<_>| -> Result<Option<Loader>, Failure> {
-        Ok(dataset.as_ref().map(|dataset| datasets.loader(dataset, false)).transpose()?)
+        Ok(dataset
+            .as_ref()
+            .map(|dataset| datasets.loader(dataset, false))
+            .transpose()?)
     };
     let (valid, test) = (evaluation(&prepared.valid)?, evaluation(&prepared.test)?);
     let section = &config.train;
@@ -135,10 +149,12 @@ fn train<T: Real + dipm_models::Real>(
         first_step: display.first_step(),
         peak_memory_mib: resources::peak_memory_mib(),
     };
-    report.write(&report_path).map_err(|source| Failure::Write {
-        path: report_path.display().to_string(),
-        source,
-    })?;
+    report
+        .write(&report_path)
+        .map_err(|source| Failure::Write {
+            path: report_path.display().to_string(),
+            source,
+        })?;
     if let Some((epoch, loss)) = best {
         tracing::info!("best epoch {epoch}, validation loss {loss:.4e}");
     }
@@ -155,7 +171,10 @@ fn save_setup(directory: &Path, config: &str, datasets: &Datasets) -> Result<(),
     let path = directory.join("config.yaml");
     std::fs::create_dir_all(directory)
         .and_then(|()| std::fs::write(&path, config))
-        .map_err(|source| Failure::Write { path: path.display().to_string(), source })?;
+        .map_err(|source| Failure::Write {
+            path: path.display().to_string(),
+            source,
+        })?;
     datasets.info().save(directory.join("dataset_info.json"))?;
     Ok(())
 }
