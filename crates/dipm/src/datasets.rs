@@ -27,6 +27,8 @@ impl Datasets {
                 tracing::info!("statistics are those of {}", path.display());
             } else {
                 tracing::warn!("{} does not exist, statistics are computed", path.display());
+                // there is nothing to update
+                options.update_dataset_info = false;
             }
         }
         let prepared = prepare(&options)?;

@@ -317,11 +317,9 @@ fn number_types_are_read_in_both_sections() {
     assert_eq!(dtype("dtype: f64", ""), Ok(ComputeType::F64));
     assert_eq!(dtype("", "dtype: Float64"), Ok(ComputeType::F64));
     assert_eq!(dtype("dtype: float64", "dtype: f64"), Ok(ComputeType::F64));
-    assert_eq!(dtype("param_dtype: f64", ""), Ok(ComputeType::F64));
-    assert_eq!(
-        dtype("param_dtype: f64", "dtype: f32"),
-        Ok(ComputeType::F32)
-    );
+    assert_eq!(dtype("param_dtype: f32", ""), Ok(ComputeType::F32));
+    // parameters are kept in single precision so far
+    assert!(dtype("param_dtype: f64", "").is_err());
     assert!(dtype("dtype: f64", "dtype: f32").is_err());
 }
 
@@ -451,7 +449,7 @@ fn anchors_and_flow_style_are_read() {
 #[test]
 fn the_resolved_configuration_reads_back_to_itself() {
     let everything = (
-        "seed: 7\npredict_stress: yes\nparam_dtype: f64\nnum_layers: 1\nnode_irreps: 4x0e + 2x1o\nl_max: 1\n\
+        "seed: 7\npredict_stress: yes\nparam_dtype: f32\nnum_layers: 1\nnode_irreps: 4x0e + 2x1o\nl_max: 1\n\
          num_bessel: 3\nradial_net_nonlinearity: tanh\nradial_net_n_hidden: 8\nradial_net_n_layers: 1\n\
          radial_envelope: soft\nscalar_mlp_std: 1e-7\natomic_energies: {H: -13.6, O: 1e20}\navg_num_neighbors: 3.5",
         "dataset_splits: [0.7, 0.2, 0.1]\ntrain_num_to_load: 1.0\nvalid_num_to_load: 1\ntest_num_to_load: 0.5\n\

@@ -97,7 +97,10 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "Number type of the parameters in the saved file.",
     )
-    .support(DTYPES),
+    .support(Support::Only(
+        &["float32"],
+        "storing parameters in another type than float32",
+    )),
     key("num_layers", COUNT, "2", "", "Number of interactions."),
     key(
         "node_irreps",
