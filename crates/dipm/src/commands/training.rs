@@ -10,7 +10,7 @@ use crate::report::{self, Report};
 use crate::resources;
 use crate::run_config::{ComputeType, RunConfig};
 use dipm_data::Loader;
-use dipm_models::{Model, ModelConfig};
+use dipm_models::Model;
 use dipm_train::{
     Batches, Objective, Outcome, Real, TrainError, Trainer, TrainerConfig, TrainingData,
     TrainingStep, flat_parameters, with_parameters,
@@ -33,7 +33,6 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
 
 /// The model that is trained, with the statistics of the data.
 pub(super) fn new_model(config: &RunConfig, datasets: &Datasets) -> Result<Model, Failure> {
-    let ModelConfig::Nequip(_) = &config.model.config;
     let mut model = Model::new(
         config.model.config.clone(),
         datasets.info().clone(),
