@@ -9,6 +9,7 @@ mod bind;
 mod contract;
 mod instruction;
 mod lanes;
+mod parallel;
 mod pointwise;
 mod product;
 mod profile;
@@ -22,11 +23,10 @@ use crate::{Bindings, FieldError, Plan, Space};
 use arena::{Arena, Ranges};
 use instruction::{Instruction, Work, instructions};
 pub use lanes::Number;
+use parallel::{Context, StageRun};
 pub use profile::GroupProfile;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 pub use tile::{InstructionSet, Scalar};
-use tile::{Run, Tile, Workspace};
+use tile::{Run, Workspace};
 
 /// Scratch memory of a tile, in bytes: about what stays in a core's own cache.
 const TILE_BYTES: usize = 512 << 10;
@@ -213,12 +213,25 @@ impl<T: Scalar> Executor<T> {
                 Source::Step(_) => unsafe { arena.add(self.offsets[index]) },
             })
             .collect();
-        for number in 0..self.stages.len() {
-            let start = Instant::now();
-            // SAFETY: `bases` points to the bound inputs, the constants and the arena, which was
-            // sized for these row counts; the plan was verified when it was made.
-            unsafe { self.run_stage(number, &bound, &bases, threads) };
-            self.stages[number].nanoseconds += start.elapsed().as_nanos() as u64;
+        let stages: Vec<StageRun<'_, T>> = (self.stages.iter())
+            .zip(&self.accumulator_offsets)
+            // SAFETY: assign_memory reserved the accumulators of every stage in the arena.
+            .map(|(stage, &at)| unsafe { StageRun::new(stage, &bound, arena.add(at)) })
+            .collect();
+        let context = Context {
+            bases: &bases,
+            bound: &bound,
+            run: self.run,
+            kernel_scratch: self.kernel_scratch,
+            time_steps: self.time_steps,
+        };
+        // SAFETY: `bases` points to the bound inputs, the constants and the arena, which was sized for
+        // these row counts; the plan was verified when it was made.
+        let nanoseconds =
+            unsafe { parallel::run(&stages, &context, &mut self.workspaces[..threads]) };
+        drop(stages);
+        for (stage, time) in self.stages.iter_mut().zip(nanoseconds) {
+            stage.nanoseconds += time;
         }
         self.runs += 1;
         Ok(())
@@ -266,118 +279,7 @@ impl<T: Scalar> Executor<T> {
         }
         self.arena.reserve(ranges.end);
     }
-
-    unsafe fn run_stage(
-        &mut self,
-        number: usize,
-        bound: &bind::Bound<T>,
-        bases: &[*mut T],
-        threads: usize,
-    ) {
-        let stage = &self.stages[number];
-        let tiles = tile_ranges(stage, size_of::<T>(), bound);
-        let num_chunks = chunks(stage, &tiles);
-        let capacity = tiles
-            .iter()
-            .map(|tile| tile.rows)
-            .max()
-            .unwrap_or(0)
-            .next_multiple_of(16);
-        // SAFETY: assign_memory reserved this range for this stage.
-        let accumulators = unsafe { self.arena.pointer().add(self.accumulator_offsets[number]) };
-        let (run, time_steps) = (self.run, self.time_steps);
-        let shared = Shared {
-            bases,
-            accumulators,
-            maps: &bound.maps,
-        };
-        let work = |chunk: usize, workspace: &mut Workspace<T>| {
-            let shared = &shared;
-            workspace.scratch.reserve(stage.scratch_width * capacity);
-            workspace.kernel.reserve(self.kernel_scratch);
-            let sums = shared.accumulators.wrapping_add(chunk * stage.accumulators);
-            for i in 0..stage.accumulators {
-                // SAFETY: every chunk has its own accumulators inside the reserved range.
-                unsafe { *sums.add(i) = T::default() };
-            }
-            let first = chunk * tiles.len() / num_chunks;
-            let last = (chunk + 1) * tiles.len() / num_chunks;
-            let mut bounds = vec![];
-            for range in &tiles[first..last] {
-                let (receiver, count) = range.receivers;
-                bounds.clear();
-                if stage.sums_by_receiver {
-                    let edges = &bound.receiver_bounds[receiver..=receiver + count];
-                    bounds.extend(edges.iter().map(|edge| edge - range.first));
-                }
-                let tile = Tile {
-                    scratch: workspace.scratch.pointer(),
-                    capacity,
-                    first: range.first,
-                    rows: range.rows,
-                    bases: shared.bases,
-                    maps: shared.maps,
-                    inverses: &bound.inverses,
-                    receivers: (receiver, &bounds),
-                    accumulators: sums,
-                };
-                for instruction in &stage.instructions {
-                    let start = time_steps.then(Instant::now);
-                    // SAFETY: see `run`; tiles of different chunks write different rows.
-                    unsafe { run(instruction, &tile, workspace) };
-                    if let Some(start) = start {
-                        workspace.nanoseconds[instruction.step] +=
-                            start.elapsed().as_nanos() as u64;
-                    }
-                }
-            }
-        };
-        let workers = threads.min(num_chunks);
-        if workers <= 1 {
-            for chunk in 0..num_chunks {
-                work(chunk, &mut self.workspaces[0]);
-            }
-        } else {
-            let next = AtomicUsize::new(0);
-            let (next, work) = (&next, &work);
-            rayon::scope(|scope| {
-                for workspace in self.workspaces.iter_mut().take(workers) {
-                    scope.spawn(move |_| {
-                        loop {
-                            let chunk = next.fetch_add(1, Ordering::Relaxed);
-                            if chunk >= num_chunks {
-                                break;
-                            }
-                            work(chunk, workspace);
-                        }
-                    });
-                }
-            });
-        }
-        for &(at, value, width) in &stage.totals {
-            for i in 0..width {
-                let mut sum = T::default();
-                for chunk in 0..num_chunks {
-                    // SAFETY: inside the accumulators, which no thread writes any more.
-                    sum = sum + unsafe { *accumulators.add(chunk * stage.accumulators + at + i) };
-                }
-                // SAFETY: the value is stored and has one row of `width`.
-                unsafe { *bases[value].add(i) = sum };
-            }
-        }
-    }
 }
-
-/// Pointers that threads share. Rows written by different chunks never overlap.
-struct Shared<'a, T> {
-    bases: &'a [*mut T],
-    accumulators: *mut T,
-    maps: &'a [*const u32],
-}
-
-// SAFETY: chunks write disjoint rows and disjoint accumulators, and read only what earlier stages
-// have completed.
-unsafe impl<T: Sync> Sync for Shared<'_, T> {}
 
 /// Rows bound for a space.
 fn rows_of(rows: &[(Space, usize)], space: Space) -> usize {

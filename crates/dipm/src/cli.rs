@@ -1,0 +1,126 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Train interatomic potentials on quantum-chemical data, and use them.
+///
+/// One YAML file describes a run: the model, the dataset, the training. Energies are in eV, lengths in Å.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dipm",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// Worker threads for computing [default: all cores, or RAYON_NUM_THREADS]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Also log decisions made on the way (twice: everything)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model as a YAML file says
+    ///
+    /// Reads the sections `model`, `dataset` and `train`, checks configuration and data before the first step,
+    /// trains, tests, and saves the best model. Exit code 2 for a wrong configuration, 1 for a run that failed.
+    Train(TrainArgs),
+    /// Energies, forces and stress of structures
+    Predict(PredictArgs),
+    /// Time training steps and evaluations of a configuration
+    Bench(BenchArgs),
+}
+
+/// Arguments of `dipm train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// The YAML file
+    #[arg(value_name = "FILE")]
+    pub config: PathBuf,
+    /// Paths that replace those of the file
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Print how a training step is computed, with the time of every operation, and stop
+    #[arg(long)]
+    pub explain_plan: bool,
+}
+
+/// Dataset paths given on the command line.
+#[derive(Debug, Args, Default)]
+pub struct DataArgs {
+    /// Train on this file or directory instead of `train_dataset_paths`
+    #[arg(long, value_name = "PATH")]
+    pub train_data: Option<PathBuf>,
+    /// Validate on this file or directory instead of `valid_dataset_paths`
+    #[arg(long, value_name = "PATH")]
+    pub valid_data: Option<PathBuf>,
+    /// Test on this file or directory instead of `test_dataset_paths`
+    #[arg(long, value_name = "PATH")]
+    pub test_data: Option<PathBuf>,
+}
+
+/// Arguments of `dipm predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// The model, a .safetensors file
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Structures: extended XYZ or HDF5, a file or a directory
+    #[arg(value_name = "STRUCTURES", required = true, num_args = 1..)]
+    pub structures: Vec<PathBuf>,
+    /// Number type of the computation
+    #[arg(long, value_enum, default_value_t = Dtype::Float32)]
+    pub dtype: Dtype,
+    /// Print one JSON object per structure: energy (eV), forces (eV/Å), stress (eV/Å³)
+    #[arg(long)]
+    pub json: bool,
+    /// Give the stress of structures without a cell too, with a volume of 1 Å³: their virial
+    #[arg(long)]
+    pub stress: bool,
+    /// Write the predictions as extended XYZ (.xyz, .extxyz), HDF5 (.h5, .hdf5) or JSON lines (.json, .jsonl);
+    /// HDF5 is written at the end, from memory
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Structures per batch
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+}
+
+/// Arguments of `dipm bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The YAML file; its first batch is timed
+    #[arg(value_name = "FILE")]
+    pub config: PathBuf,
+    /// Paths that replace those of the file
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Timed steps
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    pub steps: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Print every group and operation of the training step with its time
+    #[arg(long)]
+    pub explain_plan: bool,
+}
+
+/// Number types on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Dtype {
+    /// 32 bits
+    #[value(alias = "f32")]
+    Float32,
+    /// 64 bits
+    #[value(alias = "f64")]
+    Float64,
+}

@@ -1,0 +1,96 @@
+//! The commands, and how they fail.
+
+mod bench;
+mod predict;
+mod training;
+
+use crate::cli::{Cli, Command, DataArgs};
+use crate::config::{ConfigError, Overrides};
+use dipm_data::DataError;
+use dipm_models::ModelError;
+use dipm_train::TrainError;
+use std::io::IsTerminal;
+use std::time::Instant;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration is wrong; nothing was done.
+    #[error("{0}")]
+    Config(Box<ConfigError>),
+    /// The data cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model cannot be made, read or evaluated.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A file could not be written.
+    #[error("could not write {path}: {source}")]
+    Write {
+        /// The file.
+        path: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Anything else, as a sentence that says what to do.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(Box::new(error))
+    }
+}
+
+impl Failure {
+    /// 2 for what the user wrote, 1 for what happened later.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// Prints the failure to standard error.
+    pub fn print(&self) {
+        match self {
+            Self::Config(error) => {
+                let terminal = std::io::stderr().is_terminal();
+                let colours = terminal && std::env::var_os("NO_COLOR").is_none();
+                eprint!("{}", error.render(100, colours));
+            }
+            other => eprintln!("error: {other}"),
+        }
+    }
+}
+
+/// Runs a command. `started` is when the process began.
+///
+/// # Errors
+/// [`Failure`], to be printed by `main`.
+pub fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
+    if let Some(threads) = cli.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()
+            .map_err(|e| Failure::Other(format!("could not start {threads} threads: {e}")))?;
+    }
+    match cli.command {
+        Command::Train(args) => training::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Bench(args) => bench::run(&args, started),
+    }
+}
+
+/// What the command line replaces in a configuration.
+fn overrides(data: &DataArgs) -> Overrides {
+    Overrides {
+        train_data: data.train_data.clone(),
+        valid_data: data.valid_data.clone(),
+        test_data: data.test_data.clone(),
+    }
+}

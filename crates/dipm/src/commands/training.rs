@@ -1,0 +1,203 @@
+//! `dipm train`
+
+use super::{Failure, overrides};
+use crate::cli::TrainArgs;
+use crate::config;
+use crate::datasets::Datasets;
+use crate::interrupt;
+use crate::progress::Display;
+use crate::report::{self, Report};
+use crate::resources;
+use crate::run_config::{ComputeType, RunConfig};
+use dipm_data::Loader;
+use dipm_models::Model;
+use dipm_train::{
+    Batches, Objective, Outcome, Real, TrainError, Trainer, TrainerConfig, TrainingData,
+    TrainingStep, flat_parameters, with_parameters,
+};
+use std::path::Path;
+use std::time::Instant;
+
+pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    let config = config::read(&args.config, &overrides(&args.data))?;
+    check_save_path(&config.train.save_path)?;
+    let datasets = Datasets::open(&config.dataset)?;
+    println!("{}", datasets.prepared.report);
+    let model = new_model(&config, &datasets)?;
+    match config.train.dtype {
+        ComputeType::F32 => train::<f32>(args, &config, &datasets, &model, started),
+        ComputeType::F64 => train::<f64>(args, &config, &datasets, &model, started),
+    }
+}
+
+/// The model that is trained, with the statistics of the data.
+pub(super) fn new_model(config: &RunConfig, datasets: &Datasets) -> Result<Model, Failure> {
+    let mut model = Model::new(
+        config.model.config.clone(),
+        datasets.info().clone(),
+        config.model.seed,
+    )?;
+    model.predict_stress = config.model.predict_stress;
+    Ok(model)
+}
+
+/// Fails now rather than after the training when the model could not be saved.
+fn check_save_path(path: &Path) -> Result<(), Failure> {
+    let write = |source| Failure::Write {
+        path: path.display().to_string(),
+        source,
+    };
+    if let Some(directory) = path
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(directory).map_err(write)?;
+    }
+    if path.is_dir() {
+        let source = std::io::Error::other("it is a directory, `save_path` names a file");
+        return Err(write(source));
+    }
+    let trial = path.with_extension(format!("trial-{}", std::process::id()));
+    std::fs::write(&trial, [])
+        .and_then(|()| std::fs::remove_file(&trial))
+        .map_err(write)
+}
+
+fn train<T: Real + dipm_models::Real>(
+    args: &TrainArgs,
+    config: &RunConfig,
+    datasets: &Datasets,
+    model: &Model,
+    started: Instant,
+) -> Result<(), Failure> {
+    let prepared = &datasets.prepared;
+    let train = datasets.loader(&prepared.train, true)?;
+    let evaluation = |dataset: &Option<_>| -> Result<Option<Loader>, Failure> {
+        Ok(dataset
+            .as_ref()
+            .map(|dataset| datasets.loader(dataset, false))
+            .transpose()?)
+    };
+    let (valid, test) = (evaluation(&prepared.valid)?, evaluation(&prepared.test)?);
+    let section = &config.train;
+    let mut objective = TrainingStep::<T>::new(model, &section.loss);
+    let parameters = flat_parameters::<T>(model);
+    if args.explain_plan {
+        return explain(&mut objective, &parameters, &train, config);
+    }
+    tracing::info!(
+        "{} parameters, {} structures to train on, {} threads",
+        model.num_parameters(),
+        prepared.train.len(),
+        rayon::current_num_threads()
+    );
+    let text = config.to_yaml();
+    let trainer_config = TrainerConfig {
+        training: section.training.clone(),
+        optimizer: section.optimizer.clone(),
+        loss: section.loss.clone(),
+        checkpoints: section.checkpoints.clone(),
+        seed: config.dataset.options.seed,
+        config_text: text.clone(),
+        dataset_info: serde_json::to_value(datasets.info())
+            .map_err(|e| Failure::Other(format!("could not write the statistics: {e}")))?,
+    };
+    let layout = objective.layout().clone();
+    let mut trainer = Trainer::new(trainer_config, objective, layout, parameters)?;
+    let output_dir = section.checkpoints.local_model_output_dir.as_deref();
+    if let Some(directory) = output_dir {
+        save_setup(directory, &text, datasets)?;
+        // there is a place to save the state in, so a signal can end the run without losing it
+        interrupt::watch();
+    }
+    let mut display = Display::new(&section.training, section.extended_metrics, started);
+    let data = TrainingData {
+        train: &train,
+        validation: valid.as_ref().map(|loader| loader as &dyn Batches),
+        test: test.as_ref().map(|loader| loader as &dyn Batches),
+    };
+    let outcome = trainer.run(data, &mut display)?;
+    display.finish();
+    let trained = match outcome {
+        Outcome::Finished(trained) => trained,
+        Outcome::Stopped(position) => {
+            return Err(Failure::Other(format!(
+                "stopped by a signal in epoch {}, after batch {}; the state is saved, and \
+                 `restore_checkpoint_if_exists: true` with `restore_optimizer_state: true` goes on \
+                 from it",
+                position.epoch + 1,
+                position.batch
+            )));
+        }
+    };
+    with_parameters(model, &trained.parameters).save(&section.save_path)?;
+    let best = trained.best.map(|best| {
+        let weights = section.loss.weights(section.training.num_epochs);
+        (best.epoch, best.loss_terms.weighted(&weights))
+    });
+    let report_path = report::path(output_dir, &section.save_path);
+    let report = Report {
+        config: &text,
+        data: &prepared.report,
+        num_parameters: model.num_parameters(),
+        history: display.history(),
+        best,
+        test: trained.test.as_ref(),
+        seconds: started.elapsed().as_secs_f64(),
+        first_step: display.first_step(),
+        peak_memory_mib: resources::peak_memory_mib(),
+    };
+    report
+        .write(&report_path)
+        .map_err(|source| Failure::Write {
+            path: report_path.display().to_string(),
+            source,
+        })?;
+    if let Some((epoch, loss)) = best {
+        tracing::info!("best epoch {epoch}, validation loss {loss:.4e}");
+    }
+    if let Some(directory) = output_dir {
+        tracing::info!("checkpoints and metrics in {}", directory.display());
+    }
+    tracing::info!("report in {}", report_path.display());
+    tracing::info!("model in {}", section.save_path.display());
+    Ok(())
+}
+
+/// Writes the resolved configuration and the statistics beside the checkpoints.
+fn save_setup(directory: &Path, config: &str, datasets: &Datasets) -> Result<(), Failure> {
+    let path = directory.join("config.yaml");
+    std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::write(&path, config))
+        .map_err(|source| Failure::Write {
+            path: path.display().to_string(),
+            source,
+        })?;
+    datasets.info().save(directory.join("dataset_info.json"))?;
+    Ok(())
+}
+
+/// Prints how a training step is computed, with the times of its operations for the first batch.
+fn explain<T: Real + dipm_models::Real>(
+    objective: &mut TrainingStep<T>,
+    parameters: &[T],
+    train: &Loader,
+    config: &RunConfig,
+) -> Result<(), Failure> {
+    let batch = train
+        .epoch(0, 0)
+        .next()
+        .ok_or(TrainError::NoTrainingData { epoch: 1 })
+        .map_err(Failure::from)??;
+    let weights = config.train.loss.weights(1);
+    let mut gradient = vec![T::default(); parameters.len()];
+    objective.gradient(parameters, &batch, &weights, &mut gradient)?;
+    objective.executor().reset_times();
+    objective.executor().time_operations(true);
+    for _ in 0..5 {
+        objective.gradient(parameters, &batch, &weights, &mut gradient)?;
+    }
+    println!("{}", objective.executor().explain());
+    Ok(())
+}

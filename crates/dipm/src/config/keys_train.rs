@@ -1,0 +1,251 @@
+//! Keys of `train`.
+
+use super::keys_model::{DTYPE, DTYPES};
+use super::schema::{COUNT, Key, Kind, NOT_NEGATIVE, POSITIVE, PROPORTION, Support, WHOLE, key};
+
+const LOSS: Kind = Kind::Word {
+    words: &["mse", "huber", "l2mae"],
+    also: &[
+        ("mse_loss", "mse"),
+        ("huber_loss", "huber"),
+        ("l2mae_loss", "l2mae"),
+    ],
+};
+
+/// The table.
+pub(super) const KEYS: &[Key] = &[
+    key(
+        "loss",
+        LOSS,
+        "required",
+        "",
+        "What is minimised; `MSELoss`, `huber_loss` and the like are read too.",
+    ),
+    key(
+        "save_path",
+        Kind::Path,
+        "required",
+        "",
+        "Where the best model is written, as `.safetensors`.",
+    ),
+    key(
+        "num_epochs",
+        COUNT,
+        "required",
+        "epochs",
+        "Passes over the training data; a restored run continues up to this.",
+    ),
+    key(
+        "energy_weights",
+        Kind::Weights,
+        "1.0",
+        "",
+        "Weight of the energy in the loss, or one for each stage. Required with `stage_splits`.",
+    ),
+    key(
+        "forces_weights",
+        Kind::Weights,
+        "25.0",
+        "",
+        "Weight of the forces in the loss, or one for each stage. Required with `stage_splits`.",
+    ),
+    key(
+        "stress_weights",
+        Kind::Weights,
+        "0.0",
+        "",
+        "Weight of the stress in the loss, or one for each stage. Above 0, every structure needs a stress. Not in \
+         0.0.8.",
+    ),
+    key(
+        "stage_splits",
+        Kind::Fractions,
+        "null",
+        "of `num_epochs`",
+        "Length of each stage of weights as a fraction of the epochs; the last may be left out.",
+    ),
+    key(
+        "init_learning_rate",
+        POSITIVE,
+        "0.01",
+        "",
+        "Learning rate of the first batch.",
+    ),
+    key(
+        "peak_learning_rate",
+        POSITIVE,
+        "0.01",
+        "",
+        "Learning rate after `warmup_steps`.",
+    ),
+    key(
+        "final_learning_rate",
+        POSITIVE,
+        "0.01",
+        "",
+        "Learning rate after the `transition_steps` that follow.",
+    ),
+    key(
+        "warmup_steps",
+        WHOLE,
+        "4000",
+        "batches",
+        "Linear rise to the peak.",
+    ),
+    key(
+        "transition_steps",
+        WHOLE,
+        "360000",
+        "batches",
+        "Linear change to the final rate; 0 keeps the peak.",
+    ),
+    key(
+        "weight_decay",
+        NOT_NEGATIVE,
+        "0.0",
+        "",
+        "λ of the term λ·p added to the gradient before clipping.",
+    ),
+    key(
+        "apply_weight_decay_mask",
+        Kind::Bool,
+        "true",
+        "",
+        "Decay only linear layers before the messages, if the model has such.",
+    ),
+    key(
+        "grad_norm",
+        NOT_NEGATIVE,
+        "500.0",
+        "",
+        "Longer gradients are shortened to this norm.",
+    ),
+    key(
+        "num_gradient_accumulation_steps",
+        COUNT,
+        "1",
+        "batches",
+        "Batches whose mean gradient makes one step.",
+    ),
+    key(
+        "ema_decay",
+        PROPORTION,
+        "0.99",
+        "",
+        "Weight of the past in the running average of the parameters.",
+    ),
+    key(
+        "use_ema_params_for_eval",
+        Kind::Bool,
+        "true",
+        "",
+        "Evaluate, choose and save averaged parameters instead of the current ones.",
+    ),
+    key(
+        "run_eval_at_start",
+        Kind::Bool,
+        "true",
+        "",
+        "Evaluate the initial parameters.",
+    ),
+    key(
+        "log_interval",
+        COUNT,
+        "(once an epoch)",
+        "batches",
+        "How often metrics of training are reported.",
+    ),
+    key(
+        "extended_metrics",
+        Kind::Bool,
+        "false",
+        "",
+        "Report more metrics.",
+    ),
+    key(
+        "dtype",
+        DTYPE,
+        "(that of the parameters)",
+        "",
+        "Number type of the computation; also read in `model`.",
+    )
+    .support(DTYPES),
+    key(
+        "local_model_output_dir",
+        Kind::Path,
+        "null",
+        "",
+        "Directory of checkpoints, metrics and report; none are written without it.",
+    ),
+    key(
+        "max_checkpoints_to_keep",
+        COUNT,
+        "5",
+        "",
+        "Newest checkpoints kept.",
+    ),
+    key(
+        "restore_checkpoint_if_exists",
+        Kind::Bool,
+        "false",
+        "",
+        "Continue an earlier run in the directory.",
+    ),
+    key(
+        "epoch_to_restore",
+        COUNT,
+        "(the newest)",
+        "epoch",
+        "Which checkpoint to continue from, if one is restored.",
+    ),
+    key(
+        "restore_optimizer_state",
+        Kind::Bool,
+        "false",
+        "",
+        "If a checkpoint is restored, take everything from it, so that the run continues bit for bit, instead of parameters and counters only.",
+    ),
+    key(
+        "clear_previous_checkpoints",
+        Kind::Bool,
+        "false",
+        "",
+        "Delete checkpoints and metrics of an earlier run.",
+    ),
+    key(
+        "warmup_scan",
+        Kind::Counts,
+        "true",
+        "",
+        "How many structures and atoms there are, for averages of metrics.",
+    )
+    .support(Support::NoEffect(
+        "metrics are exact means over what was evaluated, the counts are not needed",
+    )),
+    key("parallel", Kind::Bool, "false", "", "Train on all devices.")
+        .support(Support::Only(&["false"], "training on several devices")),
+    key(
+        "drop_force_head",
+        Kind::Bool,
+        "false",
+        "",
+        "Remove the force head of a pretrained model; also read in `model`.",
+    )
+    .support(Support::Only(&["false"], "training from a saved model")),
+    key(
+        "tensorboard",
+        Kind::Text,
+        "null",
+        "",
+        "Project name for TensorBoard.",
+    )
+    .support(Support::NotYet("TensorBoard")),
+    key(
+        "wandb",
+        Kind::Text,
+        "null",
+        "",
+        "Project name for Weights & Biases.",
+    )
+    .support(Support::NotYet("Weights & Biases")),
+];

@@ -1,0 +1,206 @@
+//! The configuration: a YAML file, checked as a whole before anything starts.
+//!
+//! A table ([`schema`]) says which keys there are, what can be written, and what leaving a key out means. The file
+//! is parsed into a tree that knows its places; each section is checked against the table; what several keys
+//! say together is checked after that; and all problems are reported at once, each at its place.
+
+mod document;
+mod error;
+mod keys_dataset;
+mod keys_model;
+mod keys_train;
+mod resolve_dataset;
+mod resolve_model;
+mod resolve_train;
+pub mod schema;
+mod section;
+mod suggest;
+mod tree;
+mod values;
+mod write;
+
+pub use document::documentation;
+pub use error::{ConfigError, Problem};
+
+use std::path::{Path, PathBuf};
+
+use crate::run_config::{DatasetSection, ModelSection, RunConfig, TrainSection};
+use resolve_dataset::Folder;
+use schema::Section;
+use section::Values;
+use tree::{Node, Value};
+
+/// What the command line says instead of the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Instead of `train_dataset_paths`.
+    pub train_data: Option<PathBuf>,
+    /// Instead of `valid_dataset_paths`.
+    pub valid_data: Option<PathBuf>,
+    /// Instead of `test_dataset_paths`.
+    pub test_data: Option<PathBuf>,
+}
+
+/// Reads and checks a configuration. Relative paths are looked for in the working directory, then beside the file.
+///
+/// # Errors
+/// A [`ConfigError`] with all problems: a file that cannot be read or is no YAML, sections and keys that are
+/// missing, unknown, misplaced or given twice, wrong types and ranges, paths that do not exist, keys that exclude
+/// or need each other, and what is not supported yet.
+pub fn read(path: &Path, overrides: &Overrides) -> Result<RunConfig, ConfigError> {
+    let refuse = |source: &str, problems| Err(ConfigError::new(path, source, problems));
+    let source = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", path.display());
+            return refuse("", vec![Problem::anywhere(message)]);
+        }
+    };
+    let source = match String::from_utf8(source) {
+        Ok(source) => source,
+        Err(error) => {
+            let good = error.utf8_error().valid_up_to();
+            let source = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let message = "the file is not UTF-8 text";
+            return refuse(
+                &source,
+                vec![Problem::at(good..good, message).label("the first wrong byte")],
+            );
+        }
+    };
+    let mut problems = Vec::new();
+    let config = check(&source, path.parent(), overrides, &mut problems);
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => refuse(&source, problems),
+    }
+}
+
+/// The configuration of a text; `None` only if problems were reported.
+fn check(
+    source: &str,
+    folder: Option<&Path>,
+    overrides: &Overrides,
+    problems: &mut Vec<Problem>,
+) -> Option<RunConfig> {
+    let root = match tree::parse(source) {
+        Ok(root) => root,
+        Err(error) => {
+            let problem = Problem::at(error.span, format!("not YAML: {}", error.message));
+            problems.push(problem.label("reading stopped here"));
+            return None;
+        }
+    };
+    let [model, dataset, train] = sections(root.as_ref(), overrides, problems)?;
+    let target = resolve_model::target(&model, problems);
+    let dataset = resolve_dataset::resolve(&dataset, overrides, &Folder(folder), problems)
+        .map(|section| (section, dataset));
+    let train = resolve_train::resolve(&train, &model, problems);
+    let has_stress_weight = train.loss.uses_stress();
+    let section = resolve_model::resolve(&model, target?, has_stress_weight, problems);
+    let (mut dataset, values) = dataset?;
+    together(&section, &mut dataset, &train, &values, problems);
+    Some(RunConfig {
+        model: section,
+        dataset,
+        train,
+    })
+}
+
+/// The three sections, each key checked against the table.
+fn sections(
+    root: Option<&Node>,
+    overrides: &Overrides,
+    problems: &mut Vec<Problem>,
+) -> Option<[Values; 3]> {
+    let entries = match root.map(|root| &root.value) {
+        Some(Value::Map(entries)) => entries.as_slice(),
+        Some(_) if root.is_some_and(|root| !root.is_null()) => {
+            let root = root.expect("it was just there");
+            let message = format!("the file is {}", root.describe());
+            let label = "expected the sections `model`, `dataset` and `train`";
+            problems.push(Problem::at(root.span.clone(), message).label(label));
+            return None;
+        }
+        _ => &[],
+    };
+    let mut found: [Option<(&Node, &Node)>; 3] = [None; 3];
+    let mut misspelt = Vec::new();
+    for (key, value) in entries {
+        let name = key.text().expect("keys are scalars");
+        match Section::ALL
+            .into_iter()
+            .find(|section| section.name() == name)
+        {
+            Some(section) if found[section as usize].is_none() => {
+                found[section as usize] = Some((key, value));
+            }
+            Some(_) => {
+                let message = format!("section `{name}` is given twice");
+                problems
+                    .push(Problem::at(key.span.clone(), message).label("remove one of the two"));
+            }
+            None => {
+                problems.push(suggest::unknown_key(None, name, key.span.clone()));
+                misspelt.extend(suggest::section_like(name).map(|section| (section, key, value)));
+            }
+        }
+    }
+    // What stands in a section with a misspelt name is checked all the same.
+    for (section, key, value) in misspelt {
+        found[section as usize].get_or_insert((key, value));
+    }
+    let is_given = overrides.train_data.is_some() && overrides.valid_data.is_some();
+    Some(Section::ALL.map(|section| {
+        let at = found[section as usize];
+        if at.is_none() && !(is_given && section == Section::Dataset) {
+            let message = format!("the section `{}` is missing", section.name());
+            problems.push(Problem::anywhere(message));
+        }
+        let place = at.map(|(key, _)| key.span.clone());
+        let node = at.map(|(_, value)| value);
+        let is_model = section == Section::Model;
+        let skip = |key: &str| is_model && resolve_model::is_unknowable(node, key);
+        Values::read(section, place, node, skip, problems)
+    }))
+}
+
+/// What sections say about each other.
+fn together(
+    model: &ModelSection,
+    dataset: &mut DatasetSection,
+    train: &TrainSection,
+    values: &Values,
+    problems: &mut Vec<Problem>,
+) {
+    let weighs = |weight: fn(&dipm_train::LossWeights) -> f64| {
+        train
+            .loss
+            .stages
+            .iter()
+            .any(|stage| weight(&stage.weights) > 0.0)
+    };
+    let options = &mut dataset.options;
+    options.required.energy = weighs(|weights| weights.energy);
+    options.required.forces = weighs(|weights| weights.forces);
+    options.required.stress = weighs(|weights| weights.stress);
+    if options.use_formation_energies
+        && model.config.atomic_energies() != Some(&dipm_models::ReferenceEnergies::Zero)
+    {
+        let message =
+            "`use_formation_energies` needs `atomic_energies: zero` in `model`".to_owned();
+        let label = "else the energies of isolated atoms would count twice";
+        problems.push(
+            values
+                .problem("use_formation_energies", message)
+                .label(label),
+        );
+    }
+    if options.train.task_list().is_some() {
+        let target = resolve_model::display(model.config.target().name());
+        let message = format!("{target} has no heads for several tasks");
+        let label =
+            "give a path or a list of paths; architectures with tasks are not supported yet";
+        problems.push(values.problem("train_dataset_paths", message).label(label));
+    }
+}

@@ -1,0 +1,176 @@
+//! The `model` section: architecture first, then its options.
+
+use dipm_models::{ModelConfig, Target};
+use serde_json::{Map, Value as Json};
+
+use super::error::{Problem, sentence};
+use super::schema::Section;
+use super::section::Values;
+use super::suggest::nearest;
+use super::tree::Node;
+use super::values::{Parsed, fold};
+use crate::run_config::ModelSection;
+
+/// Keys of the section that are not options of an architecture.
+const OWN: &[&str] = &[
+    "target",
+    "seed",
+    "predict_stress",
+    "pretrained",
+    "drop_force_head",
+    "dtype",
+];
+
+/// Architectures as written in the documentation.
+const NAMES: &[(&str, &str)] = &[
+    ("nequip", "NequIP"),
+    ("mace", "MACE"),
+    ("visnet", "ViSNet"),
+    ("liten", "LiTEN"),
+    ("equiformerv2", "EquiformerV2"),
+    ("uma", "UMA"),
+    ("so3krates", "So3krates"),
+];
+
+/// Whether a key of `model` is an option of an architecture that cannot be trained, so that nothing can be said
+/// about it.
+pub(super) fn is_unknowable(model: Option<&Node>, key: &str) -> bool {
+    let target = model
+        .and_then(|model| model.get("target"))
+        .and_then(Node::text);
+    let is_known = target.is_none_or(|target| trainable(target).is_some());
+    let elsewhere = [Section::Dataset, Section::Train];
+    !is_known && !OWN.contains(&key) && elsewhere.iter().all(|other| other.key(key).is_none())
+}
+
+/// The architecture of a name; case and underscores do not matter.
+fn trainable(name: &str) -> Option<Target> {
+    let folded = name.replace('_', "").to_lowercase();
+    Target::ALL
+        .iter()
+        .copied()
+        .find(|target| target.name() == folded)
+}
+
+/// The architecture, if it is one that can be trained.
+pub(super) fn target(values: &Values, problems: &mut Vec<Problem>) -> Option<Target> {
+    if values.entry("pretrained").is_none() {
+        values.require(&["target"], problems);
+    }
+    let written = values.text("target")?;
+    if let Some(target) = trainable(&written) {
+        return Some(target);
+    }
+    let folded = written.replace('_', "").to_lowercase();
+    let can: Vec<&str> = Target::ALL
+        .iter()
+        .map(|target| display(target.name()))
+        .collect();
+    let can = format!("can be trained: {}", can.join(", "));
+    let known = NAMES.iter().find(|(name, _)| *name == folded);
+    let names: Vec<&str> = NAMES.iter().map(|(_, name)| *name).collect();
+    let problem = match known {
+        Some((_, name)) => values
+            .problem("target", format!("{name} is not supported yet"))
+            .label(can),
+        None if written.contains('.') => {
+            let message =
+                format!("`{written}` looks like a Python class, which cannot be loaded here");
+            let help = "0.0.8 imported classes by their dotted path; here an architecture is part of the program";
+            values.problem("target", message).label(can).help(help)
+        }
+        None => {
+            let near = nearest(&fold(&written).replace(' ', ""), &names);
+            let near = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+            let message = format!("unknown architecture `{written}`{near}");
+            let help = format!("architectures: {}", names.join(", "));
+            values.problem("target", message).label(can).help(help)
+        }
+    };
+    problems.push(problem);
+    None
+}
+
+/// The name of an architecture as people write it.
+pub(super) fn display(name: &str) -> &str {
+    NAMES
+        .iter()
+        .find(|(folded, _)| *folded == name)
+        .map_or(name, |(_, shown)| shown)
+}
+
+/// The section with the options of its architecture; `has_stress_weight` decides the default of
+/// `predict_stress`.
+pub(super) fn resolve(
+    values: &Values,
+    target: Target,
+    has_stress_weight: bool,
+    problems: &mut Vec<Problem>,
+) -> ModelSection {
+    let config = options(values, target, problems);
+    for problem in config.validate() {
+        // Wrong values that the table knows of have been reported and are at their defaults here.
+        problems.push(values.problem(problem.key, sentence(problem.key, &problem.message)));
+    }
+    let predict_stress = values.boolean("predict_stress");
+    if predict_stress == Some(false) && has_stress_weight {
+        let message =
+            "`predict_stress: false` excludes `stress_weights` above 0 in `train`".to_owned();
+        problems.push(
+            values
+                .problem("predict_stress", message)
+                .label("remove one of the two"),
+        );
+    }
+    ModelSection {
+        config,
+        seed: values.integer("seed").expect("it has a default"),
+        predict_stress: predict_stress.unwrap_or(has_stress_weight),
+    }
+}
+
+/// The defaults of the architecture, overwritten by what is given.
+fn options(values: &Values, target: Target, problems: &mut Vec<Problem>) -> ModelConfig {
+    let defaults = target.default_config();
+    let mut options = defaults.to_json();
+    let known = options.as_object_mut().expect("options are an object");
+    let mut given = Map::new();
+    for row in Section::Model
+        .keys()
+        .iter()
+        .filter(|row| !OWN.contains(&row.name))
+    {
+        let Some(entry) = values.entry(row.name) else {
+            continue;
+        };
+        if !known.contains_key(row.name) {
+            let message = format!("{} has no option `{}`", display(target.name()), row.name);
+            problems.push(Problem::at(entry.key.clone(), message));
+            continue;
+        }
+        given.extend(
+            entry
+                .value
+                .clone()
+                .map(|value| (row.name.to_owned(), json(value))),
+        );
+    }
+    known.extend(given);
+    target.read_config(options).unwrap_or_else(|message| {
+        let place = values.place.clone().unwrap_or(0..0);
+        problems.push(Problem::at(place, message));
+        defaults
+    })
+}
+
+fn json(value: Parsed) -> Json {
+    match value {
+        Parsed::Bool(value) => value.into(),
+        Parsed::Integer(value) => value.into(),
+        Parsed::Number(value) => value.into(),
+        Parsed::Word(value) => value.into(),
+        Parsed::Text(value) => value.into(),
+        Parsed::Energies(value) => value,
+        other => unreachable!("no option of a model is {other:?}"),
+    }
+}

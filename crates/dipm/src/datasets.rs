@@ -1,0 +1,68 @@
+//! From the `dataset` section to loaders.
+
+use crate::run_config::DatasetSection;
+use dipm_data::{
+    BatchLimits, DataError, Dataset, DatasetInfo, DatasetOptions, Loader, LoaderOptions, Prepared,
+    SpeciesTable, prepare,
+};
+use std::sync::Arc;
+
+/// The datasets of a run with their statistics.
+pub struct Datasets {
+    /// Datasets, statistics and report.
+    pub prepared: Prepared,
+    section: DatasetSection,
+}
+
+impl Datasets {
+    /// Reads the info file if there is one, then all data once.
+    ///
+    /// # Errors
+    /// [`DataError`] with file and structure number for whatever cannot be right.
+    pub fn open(section: &DatasetSection) -> Result<Self, DataError> {
+        let mut options: DatasetOptions = section.options.clone();
+        if let Some(path) = &section.info_file {
+            if path.exists() {
+                options.info = Some(DatasetInfo::load(path)?);
+                tracing::info!("statistics are those of {}", path.display());
+            } else {
+                tracing::warn!("{} does not exist, statistics are computed", path.display());
+                // there is nothing to update
+                options.update_dataset_info = false;
+            }
+        }
+        let prepared = prepare(&options)?;
+        Ok(Self {
+            prepared,
+            section: section.clone(),
+        })
+    }
+
+    /// Statistics of the training set.
+    pub fn info(&self) -> &DatasetInfo {
+        &self.prepared.info
+    }
+
+    /// A loader for one of the datasets; `shuffle` only matters for the training set.
+    ///
+    /// # Errors
+    /// [`DataError::StructureTooLarge`] when a structure exceeds `max_n_node` or `max_n_edge` alone.
+    pub fn loader(&self, dataset: &Arc<Dataset>, training: bool) -> Result<Loader, DataError> {
+        let options = &self.section.options;
+        let limits = BatchLimits::from_options(
+            options.batch_size,
+            options.max_n_node,
+            options.max_n_edge,
+            self.info(),
+        )?;
+        let species = SpeciesTable::from_info(self.info());
+        let mut loader = LoaderOptions::new(species, limits);
+        // evaluation in file order, so that its sums do not depend on the epoch
+        loader.shuffle = training && self.section.shuffle;
+        loader.seed = options.seed;
+        loader.num_workers = self.section.num_workers;
+        loader.num_batch_prefetch = self.section.num_batch_prefetch;
+        loader.load_into_memory = self.section.load_into_memory;
+        Loader::new(dataset.clone(), loader)
+    }
+}

@@ -1,0 +1,257 @@
+//! The program as a user runs it, on the quickstart data.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/quickstart");
+
+fn dipm(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dipm"));
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .env("NO_COLOR", "1");
+    command
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> Output {
+    let output = dipm(directory, arguments)
+        .output()
+        .expect("the program starts");
+    assert!(
+        output.status.success(),
+        "dipm {arguments:?} failed:\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// A small training: `epochs` epochs over 24 of the training structures.
+fn config(directory: &Path, name: &str, epochs: u32, more: &str) -> PathBuf {
+    let path = directory.join(format!("{name}.yaml"));
+    let text = format!(
+        "model:
+  target: nequip
+  num_layers: 2
+  node_irreps: 8x0e + 4x1o
+  l_max: 1
+  radial_net_n_hidden: 8
+dataset:
+  train_dataset_paths: {DATA}/ethanol_train.h5
+  valid_dataset_paths: {DATA}/ethanol_valid.h5
+  test_dataset_paths: {DATA}/ethanol_test.h5
+  train_num_to_load: 24
+  valid_num_to_load: 6
+  test_num_to_load: 6
+  batch_size: 4
+train:
+  loss: MSELoss
+  num_epochs: {epochs}
+  warmup_steps: 3
+  save_path: {name}.safetensors
+  local_model_output_dir: run_{name}
+{more}"
+    );
+    std::fs::write(&path, text).expect("the directory is writable");
+    path
+}
+
+#[test]
+fn a_training_ends_with_a_model_that_predicts() {
+    let directory = tempfile::tempdir().unwrap();
+    config(directory.path(), "small", 2, "");
+    let output = run(directory.path(), &["train", "small.yaml"]);
+    let log = String::from_utf8(output.stderr).unwrap();
+    for part in [
+        "epoch 2/2",
+        "meV/atom",
+        "meV/Å",
+        "best epoch",
+        "test: ",
+        "small.safetensors",
+    ] {
+        assert!(log.contains(part), "{part} is missing in\n{log}");
+    }
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        table.contains("ethanol_train.h5") && table.contains("edges/atom"),
+        "{table}"
+    );
+    for file in [
+        "config.yaml",
+        "dataset_info.json",
+        "metrics.jsonl",
+        "report.md",
+    ] {
+        assert!(
+            directory.path().join("run_small").join(file).is_file(),
+            "{file}"
+        );
+    }
+    // the resolved configuration is a configuration
+    std::fs::copy(
+        directory.path().join("run_small/config.yaml"),
+        directory.path().join("again.yaml"),
+    )
+    .unwrap();
+    let output = dipm(directory.path(), &["train", "again.yaml"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "an output directory in use is refused"
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("restore_checkpoint_if_exists"));
+
+    let test = format!("{DATA}/ethanol_test.h5");
+    let predict = |more: &[&str]| {
+        let arguments = [&["predict", "small.safetensors", &test, "--json"], more].concat();
+        let output = run(directory.path(), &arguments);
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        lines.lines().map(parse).collect::<Vec<_>>()
+    };
+    let single = predict(&[]);
+    let double = predict(&["--dtype", "float64", "--stress", "--batch-size", "7"]);
+    assert_eq!((single.len(), double.len()), (30, 30));
+    for (a, b) in single.iter().zip(&double) {
+        let energy = |v: &serde_json::Value| v["energy"].as_f64().unwrap();
+        assert!((energy(a) - energy(b)).abs() < 1e-3, "{a}\n{b}");
+        assert_eq!(a["forces"].as_array().unwrap().len(), 9);
+        assert!(a["stress"].is_null() && b["stress"].as_array().unwrap().len() == 3);
+    }
+    run(
+        directory.path(),
+        &["predict", "small.safetensors", &test, "-o", "out.xyz"],
+    );
+    run(
+        directory.path(),
+        &["predict", "small.safetensors", &test, "-o", "out.h5"],
+    );
+    for file in ["out.xyz", "out.h5"] {
+        let again = run(
+            directory.path(),
+            &["predict", "small.safetensors", file, "--json"],
+        );
+        let first = String::from_utf8(again.stdout).unwrap();
+        let first: serde_json::Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+        let difference = first["energy"].as_f64().unwrap() - single[0]["energy"].as_f64().unwrap();
+        assert!(difference.abs() < 1e-3, "{file}: {difference}");
+    }
+}
+
+#[test]
+fn a_killed_training_ends_with_the_same_bits() {
+    let directory = tempfile::tempdir().unwrap();
+    config(directory.path(), "whole", 8, "");
+    run(directory.path(), &["--threads", "1", "train", "whole.yaml"]);
+    let restore = "  restore_checkpoint_if_exists: true\n  restore_optimizer_state: true\n";
+    config(directory.path(), "killed", 8, restore);
+    // kills after waits that grow, so that some progress is certain in the end
+    for attempt in 0..6u64 {
+        let mut child = dipm(
+            directory.path(),
+            &["--threads", "1", "train", "killed.yaml"],
+        )
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+        std::thread::sleep(Duration::from_millis(20 + 37 * attempt));
+        child.kill().unwrap(); // SIGKILL
+        child.wait().unwrap();
+    }
+    run(
+        directory.path(),
+        &["--threads", "1", "train", "killed.yaml"],
+    );
+    let bytes = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
+    assert!(
+        bytes("whole.safetensors") == bytes("killed.safetensors"),
+        "the models differ"
+    );
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    config(directory.path(), "one", 2, "");
+    config(directory.path(), "three", 2, "");
+    run(directory.path(), &["--threads", "1", "train", "one.yaml"]);
+    run(directory.path(), &["--threads", "3", "train", "three.yaml"]);
+    let bytes = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
+    assert!(
+        bytes("one.safetensors") == bytes("three.safetensors"),
+        "the models differ"
+    );
+}
+
+#[test]
+fn bench_prints_one_json_object() {
+    let directory = tempfile::tempdir().unwrap();
+    config(directory.path(), "bench", 1, "");
+    let output = run(
+        directory.path(),
+        &["bench", "bench.yaml", "--json", "--steps", "2"],
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let result: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+    for key in [
+        "params",
+        "train_cpu_s",
+        "train_wall_s",
+        "first_step_s",
+        "peak_rss_mib",
+    ] {
+        assert!(result[key].as_f64().unwrap() > 0.0, "{key} in {text}");
+    }
+    let shares = result["shares"].as_object().unwrap().values();
+    let total: f64 = shares.map(|share| share.as_f64().unwrap()).sum();
+    assert!((total - 1.0).abs() < 1e-9, "{text}");
+}
+
+#[test]
+fn the_plan_is_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    config(directory.path(), "plan", 1, "");
+    let output = run(directory.path(), &["train", "plan.yaml", "--explain-plan"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("group 0 over") && text.contains("% of the time"),
+        "{text}"
+    );
+    assert!(!directory.path().join("plan.safetensors").exists());
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let text =
+        |arguments: &[&str]| String::from_utf8(run(directory.path(), arguments).stdout).unwrap();
+    assert!(text(&["--version"]).starts_with("dipm "));
+    assert!(text(&["--help"]).contains("train"));
+    assert!(text(&["train", "--help"]).contains("YAML"));
+}
+
+#[test]
+fn broken_data_stop_the_run_before_the_first_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let frame = |forces: &str| {
+        format!(
+            "2\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-1.0\nH 0 0 0 0 0 0\nH 0 0 0.8 {forces}\n"
+        )
+    };
+    let text = [frame("0 0 0"), frame("0 nan 0"), frame("0 0 0")].concat();
+    std::fs::write(directory.path().join("data.xyz"), text).unwrap();
+    let yaml = "model:\n  target: nequip\ndataset:\n  train_dataset_paths: data.xyz\n  dataset_splits: [1, 1, 1]\ntrain:\n  loss: mse\n  num_epochs: 1\n  save_path: m.safetensors\n";
+    std::fs::write(directory.path().join("bad.yaml"), yaml).unwrap();
+    let output = dipm(directory.path(), &["train", "bad.yaml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("data.xyz, structure 1"), "{message}");
+}
