@@ -9,6 +9,7 @@
 mod architecture;
 mod error;
 pub mod layers;
+pub mod mace;
 mod model;
 mod model_file;
 pub mod nequip;
@@ -21,6 +22,7 @@ mod registry;
 
 pub use architecture::{Architecture, ArchitectureConfig, ConfigProblem};
 pub use error::ModelError;
+pub use mace::MaceConfig;
 pub use model::Model;
 pub use nequip::NequipConfig;
 pub use options::{Activation, Envelope, ParamDtype, ReferenceEnergies};

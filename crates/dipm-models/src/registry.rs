@@ -6,6 +6,7 @@ use dipm_data::DatasetInfo;
 use serde_json::Value;
 
 use crate::architecture::{Architecture, ArchitectureConfig};
+use crate::mace::MaceConfig;
 use crate::nequip::NequipConfig;
 use crate::options::fold;
 use crate::{ConfigProblem, ModelError, ParamDtype, ReferenceEnergies};
@@ -123,6 +124,7 @@ macro_rules! architectures {
 }
 
 architectures! {
+    Mace(MaceConfig) = "mace",
     Nequip(NequipConfig) = "nequip",
 }
 

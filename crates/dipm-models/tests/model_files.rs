@@ -137,7 +137,9 @@ fn options_that_a_file_lacks_or_that_are_unknown_do_not_matter() {
         });
     });
     let model = Model::load(&file).unwrap();
-    let ModelConfig::Nequip(config) = &model.config;
+    let ModelConfig::Nequip(config) = &model.config else {
+        panic!("{:?}", model.config)
+    };
     assert_eq!(config.scalar_mlp_std, 4.0);
     assert_eq!(config.node_irreps, "4x0e + 4x0o + 2x1o + 2x1e");
 }
@@ -160,7 +162,7 @@ fn files_that_are_not_models_are_refused_with_the_reason() {
         Model::load(file).unwrap_err().to_string()
     };
     assert!(with("target", "schnet").contains("unknown model `schnet`"));
-    assert!(with("target", "mace").contains("`mace` is not supported yet"));
+    assert!(with("target", "uma").contains("`uma` is not supported yet"));
     assert!(with("predict_stress", "maybe").contains("`predict_stress` is `maybe`"));
     assert!(with("config", "{").contains("`config`"));
     let text = directory.path().join("text.safetensors");

@@ -7,8 +7,18 @@ use dipm_data::{Graph, Origin, Structure};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The NequIP cases.
-pub const CASES: [&str; 6] = [
+/// The cases.
+pub const CASES: [&str; 16] = [
+    "mace_1layer_corr1",
+    "mace_3layers_norminNone",
+    "mace_default_arch",
+    "mace_gate",
+    "mace_heads2",
+    "mace_nopseudo_corr3_sym1",
+    "mace_small",
+    "mace_soft",
+    "mace_species4",
+    "mace_symbasis_corr3",
     "nequip_default_arch",
     "nequip_lmax1",
     "nequip_lmax3",
