@@ -116,6 +116,12 @@ impl SymmetricContraction {
         self.weights.iter()
     }
 
+    /// Products an atom and channel, each of an entry of a table.
+    pub fn num_multiplications(&self) -> usize {
+        let tables = self.tables.iter().chain(&self.sums).flatten();
+        tables.map(|table| table.entries().len()).sum()
+    }
+
     /// Applies the contraction to a feature over atoms.
     pub fn forward<'g>(&self, graph: &'g Graph, x: &[Block<'g>]) -> Vec<Block<'g>> {
         let read = x.iter().zip(&self.read).filter(|(_, read)| **read);
