@@ -10,8 +10,8 @@ use crate::{
     ReferenceEnergies,
 };
 
-/// Largest degree; the number of couplings grows with a high power of it.
-const LARGEST_DEGREE: usize = 6;
+/// Largest degree by correlation; the number of couplings grows with a high power of it.
+const LARGEST_DEGREES: [usize; MAX_ORDER] = [6, 6, 6, 4];
 
 /// `model:` with `target: MACE`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct MaceConfig {
     pub num_layers: usize,
     /// Copies of every irrep.
     pub num_channels: usize,
-    /// Largest degree of the harmonics and of the summed messages.
+    /// Largest degree of the harmonics and of the summed messages, at most 6, with fourth powers 4.
     pub l_max: usize,
     /// Largest degree of the features between layers; `l_max` when absent.
     pub node_symmetry: Option<usize>,
@@ -141,8 +141,13 @@ impl ArchitectureConfig for MaceConfig {
             let message = format!("is {value}, expected {least} to {most}");
             ((least..=most).contains(&value), message)
         };
-        let (holds, message) = in_range(self.l_max, 0, LARGEST_DEGREE);
-        expect(holds, "l_max", message);
+        let power = self.correlation.clamp(1, MAX_ORDER);
+        let (holds, message) = in_range(self.l_max, 0, LARGEST_DEGREES[power - 1]);
+        expect(
+            holds,
+            "l_max",
+            format!("{message} with `correlation: {power}`"),
+        );
         let (holds, message) = in_range(self.correlation, 1, MAX_ORDER);
         expect(holds, "correlation", message);
         let (holds, message) = in_range(self.polynomial_degree, 1, 100);

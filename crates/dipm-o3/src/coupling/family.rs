@@ -34,9 +34,21 @@ pub(super) fn slot(irreps: &Irreps, position: usize) -> Family {
     family
 }
 
+/// Which components of the paths are wanted. A path is determined by its first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Components {
+    All,
+    First,
+}
+
 /// T\[u, v, k\] = √(2l + 1) Σ_ij C\[i, j, k\] A\[u, i\] B\[v, j\] for all pairs of paths and all l,
 /// stably sorted by irrep. A and B have different factors.
-pub(super) fn couple(a: &Family, b: &Family, keep: &dyn Fn(Irrep) -> bool) -> Family {
+pub(super) fn couple(
+    a: &Family,
+    b: &Family,
+    keep: &dyn Fn(Irrep) -> bool,
+    components: Components,
+) -> Family {
     let mut family = Family::new();
     for (left, left_paths) in a {
         for (right, right_paths) in b {
@@ -44,7 +56,7 @@ pub(super) fn couple(a: &Family, b: &Family, keep: &dyn Fn(Irrep) -> bool) -> Fa
                 let cg = ClebschGordan::new(left.l, right.l, irrep.l);
                 for u in left_paths {
                     for v in right_paths {
-                        let path = couple_paths(&cg, u, v);
+                        let path = couple_paths(&cg, u, v, components);
                         family.entry(irrep).or_default().push(path);
                     }
                 }
@@ -54,10 +66,14 @@ pub(super) fn couple(a: &Family, b: &Family, keep: &dyn Fn(Irrep) -> bool) -> Fa
     family
 }
 
-fn couple_paths(cg: &ClebschGordan, a: &Path, b: &Path) -> Path {
+fn couple_paths(cg: &ClebschGordan, a: &Path, b: &Path, components: Components) -> Path {
     let dim = cg.shape()[2];
-    let mut path = vec![SparseTensor::new(); dim];
-    for c in cg.nonzeros() {
+    let wanted = match components {
+        Components::All => dim,
+        Components::First => 1,
+    };
+    let mut path = vec![SparseTensor::new(); wanted];
+    for c in cg.nonzeros().filter(|c| c.k < wanted) {
         let factor = (dim as f64).sqrt() * c.value;
         for (p, x) in &a[c.i] {
             for (q, y) in &b[c.j] {

@@ -10,7 +10,7 @@ mod symmetric;
 pub use family::{Path, SparseTensor};
 pub use nested::{Coupling, NestedContraction, Term};
 
-use family::{Family, couple, slot};
+use family::{Components, Family, couple, slot};
 
 use crate::{Irrep, Irreps};
 
@@ -43,6 +43,17 @@ impl CouplingBasis {
     /// # Panics
     /// When the order is not 1 to [`MAX_ORDER`], or `irreps` is not sorted with single copies.
     pub fn new(kind: BasisKind, irreps: &Irreps, order: usize, keep: &Irreps) -> Self {
+        Self::with_components(kind, irreps, order, keep, Components::All)
+    }
+
+    /// The basis, perhaps without all components but the first of each path.
+    fn with_components(
+        kind: BasisKind,
+        irreps: &Irreps,
+        order: usize,
+        keep: &Irreps,
+        components: Components,
+    ) -> Self {
         assert!((1..=MAX_ORDER).contains(&order), "coupling of {order}");
         let single = irreps.iter().all(|entry| entry.mul == 1);
         assert!(
@@ -51,8 +62,8 @@ impl CouplingBasis {
         );
         let kept = |irrep: Irrep| keep.contains(irrep);
         let family = match kind {
-            BasisKind::Plain => plain(irreps, order, &kept),
-            BasisKind::Symmetric => symmetric::symmetric(irreps, order, &kept),
+            BasisKind::Plain => plain(irreps, order, &kept, components),
+            BasisKind::Symmetric => symmetric::symmetric(irreps, order, &kept, components),
         };
         Self {
             order,
@@ -92,10 +103,15 @@ impl CouplingBasis {
 }
 
 /// Coupled one after the other; four factors as two pairs, of which the second is the left one.
-fn plain(irreps: &Irreps, order: usize, keep: &dyn Fn(Irrep) -> bool) -> Family {
-    let all = |_: Irrep| true;
-    let pair = |keep: &dyn Fn(Irrep) -> bool, first| {
-        couple(&slot(irreps, first), &slot(irreps, first + 1), keep)
+fn plain(
+    irreps: &Irreps,
+    order: usize,
+    keep: &dyn Fn(Irrep) -> bool,
+    components: Components,
+) -> Family {
+    let pair = |first| {
+        let (left, right) = (slot(irreps, first), slot(irreps, first + 1));
+        couple(&left, &right, &|_| true, Components::All)
     };
     match order {
         1 => {
@@ -103,8 +119,8 @@ fn plain(irreps: &Irreps, order: usize, keep: &dyn Fn(Irrep) -> bool) -> Family 
             single.retain(|irrep, _| keep(*irrep));
             single
         }
-        2 => pair(keep, 0),
-        3 => couple(&pair(&all, 0), &slot(irreps, 2), keep),
-        _ => couple(&pair(&all, 2), &pair(&all, 0), keep),
+        2 => couple(&slot(irreps, 0), &slot(irreps, 1), keep, components),
+        3 => couple(&pair(0), &slot(irreps, 2), keep, components),
+        _ => couple(&pair(2), &pair(0), keep, components),
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::family::Components;
 use super::{BasisKind, CouplingBasis, MAX_ORDER, SparseTensor};
 use crate::{ClebschGordan, Irrep, Irreps};
 
@@ -78,7 +79,8 @@ impl NestedContraction {
             terms: Vec::new(),
         };
         for order in (1..=max_order).rev() {
-            let basis = CouplingBasis::new(kind, irreps, order, keep);
+            let components = Components::First;
+            let basis = CouplingBasis::with_components(kind, irreps, order, keep, components);
             let first = |irrep| match order {
                 1 => numbered(&features, irrep),
                 2 => numbered(&squares, irrep),

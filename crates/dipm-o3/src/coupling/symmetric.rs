@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::MAX_ORDER;
 use super::family::{
-    Family, Index, SparseTensor, combine, couple, dot, map_indices, permutations, slot,
+    Components, Family, Index, SparseTensor, combine, couple, dot, map_indices, permutations, slot,
 };
 use crate::{Irrep, Irreps};
 
@@ -12,7 +12,12 @@ use crate::{Irrep, Irreps};
 const DEPENDENT: f64 = 2e-5;
 
 /// The symmetric basis of some order.
-pub(super) fn symmetric(irreps: &Irreps, order: usize, keep: &dyn Fn(Irrep) -> bool) -> Family {
+pub(super) fn symmetric(
+    irreps: &Irreps,
+    order: usize,
+    keep: &dyn Fn(Irrep) -> bool,
+    components: Components,
+) -> Family {
     let mut basis = Family::new();
     for powers in power_tuples(irreps.len(), order) {
         let mut block: Option<Family> = None;
@@ -23,7 +28,8 @@ pub(super) fn symmetric(irreps: &Irreps, order: usize, keep: &dyn Fn(Irrep) -> b
             let last = sequence.len() == order;
             block = Some(match block {
                 None => next,
-                Some(left) => couple(&left, &next, &|irrep| !last || keep(irrep)),
+                Some(left) if last => couple(&left, &next, keep, components),
+                Some(left) => couple(&left, &next, &|_| true, Components::All),
             });
         }
         let mut block = block.expect("the order is positive");
@@ -92,13 +98,13 @@ fn symmetric_power(irreps: &Irreps, entry: usize, power: usize) -> Family {
         single.retain(|irrep, _| *irrep == own);
         single
     };
-    let all = |_: Irrep| true;
+    let couple = |a: &Family, b: &Family| couple(a, b, &|_| true, Components::All);
     let square = || symmetric_power(irreps, entry, 2);
     match power {
         1 => of_entry(0),
-        2 => constrain(couple(&of_entry(0), &of_entry(1), &all), 2),
-        3 => constrain(couple(&square(), &of_entry(2), &all), 3),
-        _ => constrain(couple(&shifted(&square(), 2), &square(), &all), 4),
+        2 => constrain(couple(&of_entry(0), &of_entry(1)), 2),
+        3 => constrain(couple(&square(), &of_entry(2)), 3),
+        _ => constrain(couple(&shifted(&square(), 2), &square()), 4),
     }
 }
 
