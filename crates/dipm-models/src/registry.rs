@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::architecture::{Architecture, ArchitectureConfig};
 use crate::liten::LitenConfig;
+use crate::mace::MaceConfig;
 use crate::nequip::NequipConfig;
 use crate::options::fold;
 use crate::visnet::VisnetConfig;
@@ -132,6 +133,7 @@ macro_rules! architectures {
 }
 
 architectures! {
+    Mace(MaceConfig) = "mace",
     Nequip(NequipConfig) = "nequip",
     Visnet(VisnetConfig) = "visnet",
     Liten(LitenConfig) = "liten",

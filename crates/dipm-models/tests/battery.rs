@@ -5,8 +5,49 @@ mod contract;
 mod stored;
 
 use contract::contract;
-use dipm_models::{Activation, Envelope, LitenConfig, NequipConfig, VectorNorm, VisnetConfig};
+use dipm_models::{
+    Activation, Envelope, LitenConfig, MaceConfig, NequipConfig, VectorNorm, VisnetConfig,
+};
 
+contract!(mace, MaceConfig::small());
+contract!(
+    mace_of_scalars,
+    MaceConfig {
+        num_layers: 1,
+        l_max: 0,
+        correlation: 2,
+        num_readout_heads: 2,
+        activation: Activation::Tanh,
+        radial_envelope: Envelope::Soft,
+        ..MaceConfig::small()
+    }
+);
+contract!(
+    mace_with_gates_and_pairs,
+    MaceConfig {
+        num_layers: 3,
+        num_channels: 3,
+        node_symmetry: Some(1),
+        correlation: 2,
+        include_pseudotensors: false,
+        activation: Activation::Elu,
+        radial_envelope: Envelope::Phys,
+        gate_nodes: true,
+        species_embedding_dim: Some(3),
+        ..MaceConfig::small()
+    }
+);
+contract!(
+    mace_of_fourth_order,
+    MaceConfig {
+        num_channels: 3,
+        l_max: 1,
+        correlation: 4,
+        polynomial_degree: 6,
+        symmetric_tensor_product_basis: true,
+        ..MaceConfig::small()
+    }
+);
 contract!(nequip, NequipConfig::small());
 contract!(
     nequip_of_scalars,

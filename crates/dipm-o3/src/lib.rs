@@ -6,6 +6,7 @@
 //! normalised to |Y_l|² = 2l + 1 on the unit sphere ("component").
 
 mod clebsch_gordan;
+mod coupling;
 mod error;
 mod harmonics;
 mod irrep;
@@ -13,6 +14,9 @@ mod irreps;
 mod wigner;
 
 pub use clebsch_gordan::{ClebschGordan, Coefficient};
+pub use coupling::{
+    BasisKind, Coupling, CouplingBasis, MAX_ORDER, NestedContraction, Path, SparseTensor, Term,
+};
 pub use error::O3Error;
 pub use harmonics::{
     Monomial, harmonic_polynomials, harmonic_recursion, solid_harmonics, spherical_harmonics,

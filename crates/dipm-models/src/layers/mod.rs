@@ -5,6 +5,7 @@
 //! where it is used, so that what nothing reads costs nothing.
 
 mod activation;
+mod contraction;
 mod dense;
 mod edges;
 mod embedding;
@@ -17,6 +18,7 @@ mod linear;
 mod live;
 mod mlp;
 mod radial;
+mod scaled_mlp;
 mod species;
 mod tensor_product;
 mod vector_norm;
@@ -24,6 +26,7 @@ pub mod vectors;
 
 use dipm_field::Field;
 
+pub use contraction::SymmetricContraction;
 pub use dense::Dense;
 pub use edges::Edges;
 pub use embedding::Embedding;
@@ -36,7 +39,10 @@ pub use linear::Linear;
 pub use live::Live;
 pub use mlp::Mlp;
 pub use radial::bessel;
-pub use species::{SPECIES, SPECIES_TABLE, SpeciesEmbedding, SpeciesLinear, on_atoms};
+pub use scaled_mlp::ScaledMlp;
+pub use species::{
+    SPECIES, SPECIES_TABLE, SpeciesEmbedding, SpeciesLinear, on_atoms, species_rows,
+};
 pub use tensor_product::{Path, TensorProduct};
 
 /// The copies of one irrep entry, [2l + 1, C]; `None` when nothing reads them.

@@ -27,9 +27,14 @@ pub fn on_atoms(field: Field<'_>) -> Field<'_> {
     }
 }
 
+/// Reads a parameter [S, …] as one row a species.
+pub fn species_rows(parameter: Field<'_>) -> Field<'_> {
+    parameter.as_rows(TABLE)
+}
+
 /// h\[s\] = S^(−½) W\[s\]: a linear map of the one-hot of the species to scalars.
 ///
-/// Parameter `PREFIX.kernels.0`, [S, C]. The result is a field over species, not over atoms: there
+/// Parameter `PREFIX.kernels.0` (or another name), [S, C]. The result is a field over species, not over atoms: there
 /// are few species, so layers that see nothing but the species are applied there.
 #[derive(Debug, Clone)]
 pub struct SpeciesEmbedding {
@@ -39,7 +44,11 @@ pub struct SpeciesEmbedding {
 impl SpeciesEmbedding {
     /// An embedding of S species in C channels.
     pub fn new(prefix: &str, num_species: usize, channels: usize) -> Self {
-        let name = format!("{prefix}.kernels.0");
+        Self::named(&format!("{prefix}.kernels.0"), num_species, channels)
+    }
+
+    /// An embedding whose parameter has a name of its own.
+    pub fn named(name: &str, num_species: usize, channels: usize) -> Self {
         let weights = ParameterSpec::new(name, &[num_species, channels], Init::Normal(1.0));
         Self { weights }
     }
