@@ -55,7 +55,9 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn nequip(config: &RunConfig) -> &NequipConfig {
-    let ModelConfig::Nequip(config) = &config.model.config;
+    let ModelConfig::Nequip(config) = &config.model.config else {
+        panic!("{:?}", config.model.config)
+    };
     config
 }
 
