@@ -23,7 +23,7 @@ const OWN: &[&str] = &[
 
 /// Architectures whose options are in the table of keys. The others of the registry can be built and
 /// evaluated, but not configured yet.
-const WITH_KEYS: &[Target] = &[Target::Nequip];
+const WITH_KEYS: &[Target] = &[Target::Nequip, Target::Mace, Target::Visnet, Target::Liten];
 
 /// Architectures as written in the documentation.
 const NAMES: &[(&str, &str)] = &[
@@ -174,6 +174,7 @@ fn json(value: Parsed) -> Json {
         Parsed::Number(value) => value.into(),
         Parsed::Word(value) => value.into(),
         Parsed::Text(value) => value.into(),
+        Parsed::Names(value) => value.into(),
         Parsed::Energies(value) => value,
         other => unreachable!("no option of a model is {other:?}"),
     }
