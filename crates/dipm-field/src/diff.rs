@@ -1,6 +1,7 @@
 //! Symbolic reverse-mode differentiation: derivatives are nodes of the same graph.
 
-use crate::graph::{Binary, NodeId, Op, Unary};
+use crate::functions::{Binary, Unary};
+use crate::graph::{NodeId, Op};
 use crate::{Field, Map, Space};
 
 /// Derivative of `scalar` (shape `[]` over [`Space::Const`]) by each field of `wrt`.

@@ -1,5 +1,6 @@
 //! The graph: nodes, the closed op set, and hash-consing.
 
+use crate::functions::{Binary, Unary};
 use crate::{Field, Map, ProductTable, Space};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,52 +10,6 @@ use std::sync::Arc;
 pub type NodeId = usize;
 /// Inner shape of a field, without rows.
 pub type Shape = Vec<usize>;
-
-/// A pointwise function of one argument.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Unary {
-    /// −x
-    Neg,
-    /// 1/x
-    Recip,
-    /// √x
-    Sqrt,
-    /// eˣ
-    Exp,
-    /// ln x
-    Log,
-    /// sin x
-    Sin,
-    /// cos x
-    Cos,
-    /// tanh x
-    Tanh,
-    /// 1/(1 + e⁻ˣ)
-    Sigmoid,
-    /// The n-th derivative of x·sigmoid(x), n ≤ 4.
-    Silu(u8),
-    /// |x|
-    Abs,
-    /// −1, 0 or 1; its derivative is 0.
-    Sign,
-    /// 1 where x > 0, else 0; its derivative is 0.
-    Step,
-    /// xⁿ for a whole n.
-    Power(i32),
-}
-
-/// A pointwise function of two arguments, with broadcasting.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Binary {
-    /// a + b
-    Add,
-    /// a − b
-    Sub,
-    /// a · b
-    Mul,
-    /// a / b
-    Div,
-}
 
 /// An operation. The derivative of every op is written in ops of the same set.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

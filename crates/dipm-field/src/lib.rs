@@ -22,14 +22,17 @@
 //! assert_eq!(executor.output("force")[2], -3.0);
 //! ```
 
+mod assemble;
 mod bindings;
 mod cpu;
 mod diff;
 mod error;
 mod field;
+mod functions;
 mod graph;
 mod plan;
 mod product;
+mod reductions;
 pub mod reference;
 mod space;
 
@@ -38,7 +41,8 @@ pub use cpu::{Executor, GroupProfile, InstructionSet, Number, Scalar};
 pub use diff::grad;
 pub use error::FieldError;
 pub use field::Field;
-pub use graph::{Binary, Graph, InputSpec, NodeId, Op, Shape, Unary};
+pub use functions::{Binary, Unary};
+pub use graph::{Graph, InputSpec, NodeId, Op, Shape};
 pub use plan::Plan;
 pub use product::{Entry, ProductTable, Slot};
 pub use space::{Map, Space};

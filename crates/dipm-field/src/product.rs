@@ -66,7 +66,7 @@ impl ProductTable {
     /// A table from its slots and entries; entries with the same indices are added, zeros dropped.
     ///
     /// # Panics
-    /// When there are fewer than two or more than [`MAX_SLOTS`] slots, an index is out of range, or
+    /// When there are fewer than two or more than six slots, an index is out of range, or
     /// exactly one slot carries channels.
     pub fn new(slots: &[Slot], entries: impl IntoIterator<Item = (Vec<usize>, f64)>) -> Self {
         assert!(

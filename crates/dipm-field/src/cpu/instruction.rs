@@ -2,7 +2,7 @@
 
 use super::product::ProductProgram;
 use super::view::Nest;
-use crate::graph::{Binary, Unary};
+use crate::functions::{Binary, Unary};
 use crate::plan::lower::{Access, Kernel, Rows, Step, dense_strides};
 use crate::plan::place::Place;
 use crate::{Map, Plan};

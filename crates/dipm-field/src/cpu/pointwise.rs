@@ -2,7 +2,7 @@
 
 use super::lanes::{Lanes, Number, sealed::Float};
 use super::view::{Inner, Nest, View, load, store, walk};
-use crate::graph::{Binary, Unary};
+use crate::functions::{Binary, Unary};
 
 /// A function of `A` vectors.
 trait Pointwise<L: Lanes, const A: usize>: Copy {

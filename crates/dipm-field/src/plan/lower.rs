@@ -1,7 +1,8 @@
 //! From nodes to steps: views become strided accesses, everything else writes a value.
 
 use crate::field::broadcast_shapes;
-use crate::graph::{Binary, Graph, Node, NodeId, Op, Unary};
+use crate::functions::{Binary, Unary};
+use crate::graph::{Graph, Node, NodeId, Op};
 use crate::{InputSpec, Map, ProductTable, Space};
 use std::collections::HashMap;
 use std::sync::Arc;
