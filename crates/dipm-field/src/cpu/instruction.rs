@@ -3,7 +3,8 @@
 use super::product::ProductProgram;
 use super::view::Nest;
 use crate::functions::{Binary, Unary};
-use crate::plan::lower::{Access, Kernel, Rows, Step, dense_strides};
+use crate::plan::access::{Access, Rows, dense_strides};
+use crate::plan::lower::{Kernel, Step};
 use crate::plan::place::Place;
 use crate::{Map, Plan};
 

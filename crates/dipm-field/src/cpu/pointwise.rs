@@ -307,6 +307,35 @@ pub(crate) unsafe fn copy<L: Lanes>(
     unsafe { apply::<L, _, 1>(Identity, nest, rows, out, x) }
 }
 
+/// Starts every entry of the output at `start` and runs the body made by `body`, which is given the
+/// strides of output and operand in the innermost loop.
+#[inline(always)]
+unsafe fn reduce<L: Lanes, B>(
+    nest: &Nest,
+    rows: usize,
+    (out, width): (*mut L::T, usize),
+    x: &[View<L::T>; 1],
+    start: L::T,
+    body: fn(usize, usize) -> B,
+) where
+    On<L, B>: Inner<L::T, 1>,
+{
+    unsafe {
+        for i in 0..rows * width {
+            *out.add(i) = start;
+        }
+        let last = nest.lengths.len() - 1;
+        let body = body(nest.strides[0][last], nest.strides[1][last]);
+        walk(
+            nest,
+            rows,
+            (out, width),
+            x,
+            &On::<L, _>(body, std::marker::PhantomData),
+        );
+    }
+}
+
 /// Sums over the axes along which the output does not move.
 ///
 /// # Safety
@@ -315,25 +344,14 @@ pub(crate) unsafe fn copy<L: Lanes>(
 pub(crate) unsafe fn sum_axes<L: Lanes>(
     nest: &Nest,
     rows: usize,
-    (out, width): (*mut L::T, usize),
+    out: (*mut L::T, usize),
     x: &[View<L::T>; 1],
 ) {
     unsafe {
-        for i in 0..rows * width {
-            *out.add(i) = L::T::ZERO;
-        }
-        let last = nest.lengths.len() - 1;
-        let body = Accumulate {
-            to: nest.strides[0][last],
-            from: nest.strides[1][last],
-        };
-        walk(
-            nest,
-            rows,
-            (out, width),
-            x,
-            &On::<L, _>(body, std::marker::PhantomData),
-        );
+        reduce::<L, _>(nest, rows, out, x, L::T::ZERO, |to, from| Accumulate {
+            to,
+            from,
+        })
     }
 }
 
@@ -387,25 +405,18 @@ impl<L: Lanes> Inner<L::T, 1> for On<L, Accumulate> {
 pub(crate) unsafe fn max_axes<L: Lanes>(
     nest: &Nest,
     rows: usize,
-    (out, width): (*mut L::T, usize),
+    out: (*mut L::T, usize),
     x: &[View<L::T>; 1],
 ) {
     unsafe {
-        for i in 0..rows * width {
-            *out.add(i) = L::T::from_f64(f64::NEG_INFINITY);
-        }
-        let last = nest.lengths.len() - 1;
-        let body = Largest {
-            to: nest.strides[0][last],
-            from: nest.strides[1][last],
-        };
-        walk(
+        reduce::<L, _>(
             nest,
             rows,
-            (out, width),
+            out,
             x,
-            &On::<L, _>(body, std::marker::PhantomData),
-        );
+            L::T::from_f64(f64::NEG_INFINITY),
+            |to, from| Largest { to, from },
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! The plan: what is computed in which group, and where values live. Made once per graph; a batch
 //! supplies only row counts.
 
+pub(crate) mod access;
 mod explain;
 pub(crate) mod lower;
 pub(crate) mod place;

@@ -1,6 +1,7 @@
 //! Which steps run together, in which order, and where their values live.
 
-use super::lower::{Access, Program, Rows, Source, Step, ValueId};
+use super::access::{Access, Rows, ValueId};
+use super::lower::{Program, Source, Step};
 use crate::Space;
 
 /// Where a value lives.

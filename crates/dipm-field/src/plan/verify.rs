@@ -1,7 +1,8 @@
 //! Checks of a plan that do not trust how it was made: every read finds the value that was meant.
 
 use super::Plan;
-use super::lower::{Rows, Source};
+use super::access::Rows;
+use super::lower::Source;
 use super::place::{Place, reads_own_row};
 use crate::Space;
 
