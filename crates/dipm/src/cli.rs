@@ -89,6 +89,9 @@ pub struct PredictArgs {
     /// HDF5 is written at the end, from memory
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Compare forces and stress with finite differences of the energy, in f64, and print how well they agree
+    #[arg(long, conflicts_with_all = ["output", "json", "dtype", "stress"])]
+    pub check_derivatives: bool,
     /// Structures per batch
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: u32,

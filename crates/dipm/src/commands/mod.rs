@@ -1,6 +1,7 @@
 //! The commands, and how they fail.
 
 mod bench;
+mod derivatives;
 mod predict;
 mod training;
 

@@ -14,6 +14,9 @@ use std::path::Path;
 pub(super) fn run(args: &PredictArgs) -> Result<(), Failure> {
     let model = Model::load(&args.model)?;
     let files = expand_paths(&args.structures)?;
+    if args.check_derivatives {
+        return super::derivatives::run(&model, &files);
+    }
     match args.dtype {
         Dtype::Float32 => predict::<f32>(args, &model, &files),
         Dtype::Float64 => predict::<f64>(args, &model, &files),

@@ -1,0 +1,159 @@
+//! `dipm predict --check-derivatives`: forces and stress against finite differences of the energy.
+
+use super::Failure;
+use dipm_data::{Batch, Dataset, Graph, LabelKeys, SpeciesTable, Structure};
+use dipm_models::{Model, Predictor};
+
+/// Length of a step, in Å over all atoms together, and as a strain.
+const STEP: f64 = 1e-4;
+/// Random directions in which forces are checked.
+const DIRECTIONS: u64 = 3;
+
+/// Prints, for each structure, the largest differences found. All is computed in f64.
+pub(super) fn run(model: &Model, files: &[std::path::PathBuf]) -> Result<(), Failure> {
+    let info = &model.dataset_info;
+    let (r_max, cap) = (info.cutoff_distance_angstrom, info.max_neighbors_per_atom);
+    let dataset = Dataset::from_paths(files, &LabelKeys::default(), r_max, cap)?;
+    let mut check = Check {
+        predictor: Predictor::new(model),
+        species: model.species(),
+        r_max,
+        cap,
+    };
+    println!("largest difference between predictions and finite differences of the energy");
+    println!(
+        "{:>7} {:>6} {:>15} {:>15} {:>17} {:>17}  origin",
+        "number", "atoms", "|F·u| (eV/Å)", "difference", "|stress| (eV/Å³)", "difference"
+    );
+    let mut worst = [0.0f64; 2];
+    for item in 0..dataset.len() {
+        let structure = dataset.graph(item)?.structure;
+        let forces = check.forces(&structure)?;
+        let stress = check.stress(&structure)?;
+        let atoms = structure.atomic_numbers.len();
+        let shown = |found: Option<Agreement>| {
+            found.map_or_else(
+                || format!("{:>17} {:>17}", "no cell", ""),
+                |a| format!("{:>17.6e} {:>17.1e}", a.largest, a.difference),
+            )
+        };
+        println!(
+            "{item:>7} {atoms:>6} {:>15.6} {:>15.1e} {}  {}",
+            forces.largest,
+            forces.difference,
+            shown(stress),
+            structure.origin
+        );
+        worst[0] = worst[0].max(forces.difference);
+        worst[1] = worst[1].max(stress.map_or(0.0, |a| a.difference));
+    }
+    println!(
+        "largest of {}: forces {:.1e} eV/Å, stress {:.1e} eV/Å³",
+        dataset.len(),
+        worst[0],
+        worst[1]
+    );
+    Ok(())
+}
+
+/// How well numbers agree with their finite differences.
+#[derive(Debug, Clone, Copy, Default)]
+struct Agreement {
+    /// Largest of the numbers.
+    largest: f64,
+    /// Largest difference.
+    difference: f64,
+}
+
+impl Agreement {
+    fn add(&mut self, number: f64, expected: f64) {
+        self.largest = self.largest.max(number.abs());
+        self.difference = self.difference.max((number - expected).abs());
+    }
+}
+
+struct Check {
+    predictor: Predictor<f64>,
+    species: SpeciesTable,
+    r_max: f64,
+    cap: Option<usize>,
+}
+
+impl Check {
+    fn predict(&mut self, structure: Structure) -> Result<dipm_models::Prediction, Failure> {
+        let graph = Graph::new(structure, self.r_max, self.cap)?;
+        let batch = Batch::new(&[graph], &self.species)?;
+        Ok(self.predictor.predict(&batch)?.swap_remove(0))
+    }
+
+    /// (E(+) − E(−)) / (2 h) for a structure moved by ±h.
+    fn slope(&mut self, moved: impl Fn(f64) -> Structure) -> Result<f64, Failure> {
+        let [ahead, behind] = [STEP, -STEP].map(|h| self.predict(moved(h)));
+        Ok((ahead?.energy - behind?.energy) / (2.0 * STEP))
+    }
+
+    /// −F · u = ∂E/∂u for unit vectors u in the space of all coordinates.
+    fn forces(&mut self, structure: &Structure) -> Result<Agreement, Failure> {
+        let forces = self.predict(structure.clone())?.forces;
+        let mut agreement = Agreement::default();
+        for seed in 0..DIRECTIONS {
+            let direction = unit_vector(seed, 3 * forces.len());
+            let slope = self.slope(|h| {
+                let mut moved = structure.clone();
+                let coordinates = moved.positions.as_flattened_mut().iter_mut();
+                coordinates.zip(&direction).for_each(|(x, u)| *x += h * u);
+                moved
+            })?;
+            let along = forces.as_flattened().iter().zip(&direction);
+            agreement.add(along.map(|(f, u)| f * u).sum(), -slope);
+        }
+        Ok(agreement)
+    }
+
+    /// σ_ab = ∂E/∂ε_ab / volume for the six symmetric strains; `None` without a cell.
+    fn stress(&mut self, structure: &Structure) -> Result<Option<Agreement>, Failure> {
+        let (Some(cell), Some(stress)) = (structure.cell, self.predict(structure.clone())?.stress)
+        else {
+            return Ok(None);
+        };
+        let volume = determinant(&cell).abs();
+        let mut agreement = Agreement::default();
+        for (a, b) in [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)] {
+            let slope = self.slope(|h| {
+                let mut strain = [[0.0; 3]; 3];
+                strain[a][b] += h / 2.0;
+                strain[b][a] += h / 2.0;
+                let strained = |x: &[f64; 3]| -> [f64; 3] {
+                    std::array::from_fn(|k| x[k] + (0..3).map(|i| x[i] * strain[i][k]).sum::<f64>())
+                };
+                let mut moved = structure.clone();
+                moved.positions = moved.positions.iter().map(strained).collect();
+                moved.cell = moved.cell.map(|cell| cell.map(|row| strained(&row)));
+                moved
+            })?;
+            agreement.add(stress[a][b], slope / volume);
+        }
+        Ok(Some(agreement))
+    }
+}
+
+/// A unit vector with entries from a simple generator of random numbers (splitmix64).
+fn unit_vector(seed: u64, len: usize) -> Vec<f64> {
+    let number = |i: usize| {
+        let mut z = (seed << 32 | i as u64)
+            .wrapping_add(1)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as f64 / u64::MAX as f64 - 0.5
+    };
+    let numbers: Vec<f64> = (0..len).map(number).collect();
+    let norm = numbers.iter().map(|x| x * x).sum::<f64>().sqrt();
+    numbers.iter().map(|x| x / norm).collect()
+}
+
+fn determinant(m: &[[f64; 3]; 3]) -> f64 {
+    let [a, b, c] = m;
+    a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0])
+        + a[2] * (b[0] * c[1] - b[1] * c[0])
+}
