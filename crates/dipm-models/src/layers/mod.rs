@@ -9,6 +9,7 @@ mod contraction;
 mod dense;
 mod edges;
 mod embedding;
+pub mod escn;
 mod exp_normal;
 mod gate;
 mod harmonics;
