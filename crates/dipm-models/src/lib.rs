@@ -21,6 +21,7 @@ mod predictor;
 mod real;
 mod registry;
 mod structure_key;
+pub mod uma;
 pub mod visnet;
 
 pub use architecture::{Architecture, ArchitectureConfig, ConfigProblem};
@@ -29,11 +30,15 @@ pub use liten::LitenConfig;
 pub use mace::MaceConfig;
 pub use model::Model;
 pub use nequip::NequipConfig;
-pub use options::{Activation, Envelope, ParamDtype, ReferenceEnergies, VectorNorm};
+pub use options::{
+    Activation, EdgeActivation, Envelope, EquivariantNorm, FeedForward, ParamDtype,
+    ReferenceEnergies, VectorNorm,
+};
 pub use parameters::{Init, Parameter, ParameterSpec};
 pub use potential::{BatchInputs, Potential};
 pub use predictor::{Prediction, Predictor};
 pub use real::{Precision, Real};
 pub use registry::{ModelConfig, Target};
 pub use structure_key::StructureKey;
+pub use uma::UmaConfig;
 pub use visnet::VisnetConfig;
