@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::layers::Edges;
-use crate::{ModelError, ParamDtype, ParameterSpec, ReferenceEnergies, StructureKey};
+use crate::{ModelError, NoiseSpec, ParamDtype, ParameterSpec, ReferenceEnergies, StructureKey};
 
 /// Something wrong with an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,26 @@ pub trait ArchitectureConfig: Serialize + DeserializeOwned + Default {
     fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError>;
 }
 
-/// A network that gives each atom an energy.
+/// What a network says of the atoms, without scaling and energies of isolated atoms.
+#[derive(Debug, Clone, Copy)]
+pub struct Output<'g> {
+    /// [Atoms, 1].
+    pub node_energies: Field<'g>,
+    /// [Atoms, 3] from a head of its own; `None` if forces are derivatives of the energy.
+    pub forces: Option<Field<'g>>,
+}
+
+impl<'g> Output<'g> {
+    /// Of a network whose forces are derivatives of the energy.
+    pub fn energies(node_energies: Field<'g>) -> Self {
+        Self {
+            node_energies,
+            forces: None,
+        }
+    }
+}
+
+/// A network that gives each atom an energy, and maybe a force.
 pub trait Architecture {
     /// All parameters, dead ones included, in a fixed order.
     fn parameters(&self) -> Vec<ParameterSpec>;
@@ -67,6 +86,11 @@ pub trait Architecture {
         Vec::new()
     }
 
-    /// The raw node energies, [Atoms, 1], without scaling and energies of isolated atoms.
-    fn node_energies<'g>(&self, edges: &Edges<'g>) -> Field<'g>;
+    /// The random numbers that training uses.
+    fn noise(&self) -> Vec<NoiseSpec> {
+        Vec::new()
+    }
+
+    /// What the network says of the atoms.
+    fn forward<'g>(&self, edges: &Edges<'g>) -> Output<'g>;
 }

@@ -14,6 +14,7 @@ pub mod mace;
 mod model;
 mod model_file;
 pub mod nequip;
+mod noise;
 mod options;
 mod parameters;
 mod potential;
@@ -24,12 +25,13 @@ mod structure_key;
 pub mod uma;
 pub mod visnet;
 
-pub use architecture::{Architecture, ArchitectureConfig, ConfigProblem};
+pub use architecture::{Architecture, ArchitectureConfig, ConfigProblem, Output};
 pub use error::ModelError;
 pub use liten::LitenConfig;
 pub use mace::MaceConfig;
 pub use model::Model;
 pub use nequip::NequipConfig;
+pub use noise::{Distribution, Mode, NoiseKey, NoiseSpec};
 pub use options::{
     Activation, EdgeActivation, Envelope, EquivariantNorm, FeedForward, ParamDtype,
     ReferenceEnergies, VectorNorm,

@@ -16,7 +16,7 @@ use crate::layers::{
 };
 use crate::{
     Activation, Architecture, ArchitectureConfig, ConfigProblem, Envelope, Init, ModelError,
-    ParamDtype, ParameterSpec, ReferenceEnergies, StructureKey, VectorNorm,
+    Output, ParamDtype, ParameterSpec, ReferenceEnergies, StructureKey, VectorNorm,
 };
 use readout::Readout;
 
@@ -265,7 +265,7 @@ impl Architecture for Liten {
     }
 
     /// x⁰ᵢ = Emb(zᵢ) + Emb(charge) + Emb(spin),  f⁰ = W_e (B(d) φ) + b,  v⁰ = 0
-    fn node_energies<'g>(&self, edges: &Edges<'g>) -> Field<'g> {
+    fn forward<'g>(&self, edges: &Edges<'g>) -> Output<'g> {
         let graph = edges.graph();
         let direction = edges.softened_direction();
         let geometry = Geometry {
@@ -289,7 +289,7 @@ impl Architecture for Liten {
         for layer in &self.layers {
             features = layer.forward(features, &geometry);
         }
-        self.readout.forward(features.scalars)
+        Output::energies(self.readout.forward(features.scalars))
     }
 }
 

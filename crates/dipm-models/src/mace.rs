@@ -20,7 +20,7 @@ use crate::layers::{
     Block, Edges, Linear, Live, ScaledMlp, SpeciesEmbedding, SpeciesLinear, SymmetricContraction,
     TensorProduct, add, harmonics, on_atoms, species_rows,
 };
-use crate::{Architecture, Init, ParameterSpec};
+use crate::{Architecture, Init, Output, ParameterSpec};
 pub use config::MaceConfig;
 use gate::SpeciesGate;
 use radial::Radial;
@@ -80,7 +80,7 @@ impl Architecture for Mace {
     }
 
     /// h⁰ᵢ = W(zᵢ),  εᵢ = Σ_t readout_t(h^tᵢ)
-    fn node_energies<'g>(&self, edges: &Edges<'g>) -> Field<'g> {
+    fn forward<'g>(&self, edges: &Edges<'g>) -> Output<'g> {
         let geometry = Geometry {
             radial: self.radial.forward(edges),
             pairs: self.pairs(edges),
@@ -95,7 +95,7 @@ impl Architecture for Mace {
             energies.extend(readouts.map(|readout| readout.forward(&h, edges.precision)));
         }
         let energy = energies.into_iter().reduce(|a, b| a + b);
-        energy.expect("there is a layer").reshape(&[1])
+        Output::energies(energy.expect("there is a layer").reshape(&[1]))
     }
 }
 

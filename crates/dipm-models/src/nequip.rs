@@ -17,8 +17,8 @@ use crate::layers::{
     bessel, harmonics, on_atoms,
 };
 use crate::{
-    Activation, Architecture, ArchitectureConfig, ConfigProblem, Envelope, ModelError, ParamDtype,
-    ParameterSpec, ReferenceEnergies,
+    Activation, Architecture, ArchitectureConfig, ConfigProblem, Envelope, ModelError, Output,
+    ParamDtype, ParameterSpec, ReferenceEnergies,
 };
 use wiring::Wiring;
 
@@ -251,7 +251,7 @@ impl Architecture for Nequip {
     }
 
     /// h⁰ᵢ = W(zᵢ),  εᵢ = W₂ W₁ h^Tᵢ
-    fn node_energies<'g>(&self, edges: &Edges<'g>) -> Field<'g> {
+    fn forward<'g>(&self, edges: &Edges<'g>) -> Output<'g> {
         let envelope = self
             .envelope
             .apply(edges.distance, self.r_max, ENVELOPE_DEGREE);
@@ -265,7 +265,7 @@ impl Architecture for Nequip {
             h = linear.forward(&h, &Live::all(linear.output()));
         }
         let energy = h[0].expect("the energy is live");
-        on_atoms(energy).reshape(&[1])
+        Output::energies(on_atoms(energy).reshape(&[1]))
     }
 }
 

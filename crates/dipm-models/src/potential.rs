@@ -4,7 +4,8 @@ use dipm_data::Batch;
 use dipm_field::{Bindings, Field, Graph, Map, ProductTable, Slot, Space, grad};
 
 use crate::layers::{Edges, SPECIES, SPECIES_TABLE};
-use crate::{Model, ModelError, Precision, Real, StructureKey};
+use crate::noise::Noise;
+use crate::{Mode, Model, ModelError, NoiseKey, NoiseSpec, Precision, Real, StructureKey};
 
 /// Name of the input r_receiver − r_sender + shift · cell in Å, [Edges, 3].
 const EDGE_VECTORS: &str = "edge_vectors";
@@ -22,7 +23,7 @@ pub struct Potential<'g> {
     pub node_energies: Field<'g>,
     /// eV, [Structures, 1].
     pub energies: Field<'g>,
-    /// −∂E/∂r in eV/Å, [Atoms, 3].
+    /// −∂E/∂r, or what the force head says, in eV/Å, [Atoms, 3].
     pub forces: Field<'g>,
     /// ∂E/∂ε for a symmetric strain ε, in eV, row-major, [Structures, 9].
     pub virials: Field<'g>,
@@ -30,22 +31,29 @@ pub struct Potential<'g> {
     pub stress: Field<'g>,
     /// All parameters by name, [Const, shape of the file], in the order of [`Model::parameters`].
     pub parameters: Vec<(String, Field<'g>)>,
+    /// The random numbers that it takes; none in evaluation.
+    pub noise: Vec<NoiseSpec>,
 }
 
 impl<'g> Potential<'g> {
     /// Writes the equations of a model into a graph.
     ///
     /// With gₑ = ∂E/∂vₑ for the vector vₑ of the edge e from j to i:
-    /// Fᵢ = Σ_{e from i} gₑ − Σ_{e to i} gₑ and virial = Σₑ ½ (vₑ gₑᵀ + gₑ vₑᵀ).
-    pub fn new(graph: &'g Graph, model: &Model, precision: Precision) -> Self {
+    /// Fᵢ = Σ_{e from i} gₑ − Σ_{e to i} gₑ and virial = Σₑ ½ (vₑ gₑᵀ + gₑ vₑᵀ). In training, the
+    /// numbers of [`Potential::noise`] are bound with [`BatchInputs::with_noise`].
+    pub fn new(graph: &'g Graph, model: &Model, precision: Precision, mode: Mode) -> Self {
         let architecture = model.architecture();
         let vectors = graph.input(EDGE_VECTORS, Space::Edges, &[3]);
-        let edges = Edges::new(vectors, precision);
-        let node_energies = architecture.node_energies(&edges) * model.dataset_info.scaling_stdev;
+        let output = architecture.forward(&Edges::new(vectors, precision, mode));
+        let scale = model.dataset_info.scaling_stdev;
+        let node_energies = output.node_energies * scale;
         let energies = node_energies.sum(Map::AtomStructure);
         let total = energies.sum(Map::All(Space::Structures)).reshape(&[]);
         let gradient = grad(total, &[vectors])[0]; // [E, 3]
-        let forces = gradient.sum(Map::Sender) - gradient.sum(Map::Receiver);
+        let forces = match output.forces {
+            Some(forces) => forces * scale,
+            None => gradient.sum(Map::Sender) - gradient.sum(Map::Receiver),
+        };
         let operands = [Some(vectors), Some(gradient), None];
         let virials = graph
             .product(&symmetric_outer_product(), 2, &operands)
@@ -59,6 +67,10 @@ impl<'g> Potential<'g> {
             virials,
             stress: virials * graph.input(INVERSE_VOLUMES, Space::Structures, &[1]),
             parameters: specs.iter().map(parameter).collect(),
+            noise: match mode {
+                Mode::Training => architecture.noise(),
+                Mode::Evaluation => Vec::new(),
+            },
         }
     }
 }
@@ -81,6 +93,7 @@ pub struct BatchInputs<T> {
     inverse_volumes: Vec<T>,
     num_species: usize,
     structure_rows: Vec<(StructureKey, Vec<u32>)>,
+    noise: Noise<T>,
 }
 
 impl<T: Real> BatchInputs<T> {
@@ -105,7 +118,20 @@ impl<T: Real> BatchInputs<T> {
                 .collect(),
             num_species: model.species().len(),
             structure_rows: keys.map(rows).collect::<Result<_, ModelError>>()?,
+            noise: Noise::default(),
         })
+    }
+
+    /// The same with the random numbers of a step of training.
+    pub fn with_noise(mut self, specs: &[NoiseSpec], batch: &Batch, key: NoiseKey) -> Self {
+        self.noise = Noise::draw(specs, key, |space| match space {
+            Space::Const => 1,
+            Space::Structures => batch.num_structures(),
+            Space::Atoms => batch.total_atoms(),
+            Space::Edges => batch.total_edges(),
+            Space::Table(_) => panic!("no random numbers are drawn for the rows of tables"),
+        });
+        self
     }
 
     /// Adds row counts, maps and inputs of the batch; parameters are the caller's.
@@ -123,7 +149,7 @@ impl<T: Real> BatchInputs<T> {
             .input(EDGE_VECTORS, &self.edge_vectors)
             .input(INVERSE_VOLUMES, &self.inverse_volumes);
         let keys = self.structure_rows.iter();
-        keys.fold(bindings, |bindings, (key, rows)| {
+        keys.fold(self.noise.bind(bindings), |bindings, (key, rows)| {
             bindings
                 .rows(key.space(), key.num_rows())
                 .map(key.map(), rows)

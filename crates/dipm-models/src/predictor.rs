@@ -3,7 +3,7 @@
 use dipm_data::Batch;
 use dipm_field::{Bindings, Executor, Graph, Plan};
 
-use crate::{BatchInputs, Model, ModelError, Parameter, Potential, Real};
+use crate::{BatchInputs, Mode, Model, ModelError, Parameter, Potential, Real};
 
 /// What a model says about one structure.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,7 @@ impl<T: Real> Predictor<T> {
     /// Plans the evaluation of a model.
     pub fn new(model: &Model) -> Self {
         let graph = Graph::new();
-        let potential = Potential::new(&graph, model, T::PRECISION);
+        let potential = Potential::new(&graph, model, T::PRECISION, Mode::Evaluation);
         let plan = Plan::new(
             &graph,
             &[

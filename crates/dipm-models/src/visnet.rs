@@ -17,10 +17,10 @@ use crate::layers::{
     vectors,
 };
 use crate::{
-    Activation, Architecture, ArchitectureConfig, ConfigProblem, Envelope, ModelError, ParamDtype,
-    ParameterSpec, Precision, ReferenceEnergies, VectorNorm,
+    Activation, Architecture, ArchitectureConfig, ConfigProblem, Envelope, ModelError, Output,
+    ParamDtype, ParameterSpec, Precision, ReferenceEnergies, VectorNorm,
 };
-use output::Output;
+use output::OutputNetwork;
 
 /// ε of the layer norms.
 const LAYER_EPSILON: f64 = 1e-5;
@@ -157,7 +157,7 @@ struct Visnet {
     layers: Vec<Layer>,
     out_norm: LayerNorm,
     vector_norm: VectorNorm,
-    output: Output,
+    output: OutputNetwork,
 }
 
 /// Geometry of the edges as ViSNet sees it.
@@ -203,7 +203,7 @@ impl Visnet {
                 .collect(),
             out_norm: LayerNorm::new(&name("out_norm"), channels, LAYER_EPSILON),
             vector_norm: config.vecnorm_type,
-            output: Output::new("output_model.output_network", channels, config.activation),
+            output: OutputNetwork::new("output_model.output_network", channels, config.activation),
         }
     }
 
@@ -244,7 +244,7 @@ impl Architecture for Visnet {
 
     /// ρ = B(d) φ,  h⁰ᵢ = W_c [Emb(zᵢ), Σ_{j→i} Emb′(zⱼ) ∘ φ W_d ρ] + b,
     /// f⁰ = (hᵢ + hⱼ) ∘ W_e ρ,  v⁰ = 0
-    fn node_energies<'g>(&self, edges: &Edges<'g>) -> Field<'g> {
+    fn forward<'g>(&self, edges: &Edges<'g>) -> Output<'g> {
         let graph = edges.graph();
         let geometry = self.geometry(edges);
         let radial = self.radial.forward(edges.distance) * geometry.envelope; // [E, K]
@@ -266,7 +266,7 @@ impl Architecture for Visnet {
         }
         let scalars = self.out_norm.forward(features.scalars);
         let vectors = self.vector_norm.apply(features.vectors, VECTOR_EPSILON);
-        self.output.forward(scalars, vectors)
+        Output::energies(self.output.forward(scalars, vectors))
     }
 }
 

@@ -2,6 +2,7 @@
 //! neither.
 
 use dipm_data::{Batch, DataError, Loader};
+use dipm_models::NoiseKey;
 
 use crate::loss::{Labels, LossTerms, LossWeights, Predictions};
 use crate::{Real, TrainError};
@@ -10,7 +11,7 @@ use crate::{Real, TrainError};
 pub trait Objective<T: Real> {
     /// Writes the gradient of the weighted loss of `batch` at `parameters` into `gradient` and
     /// returns the terms of the loss. Both buffers are flat, in the order of the run's
-    /// [`crate::ParameterLayout`].
+    /// [`crate::ParameterLayout`]. `noise` says which random numbers of training take part.
     ///
     /// # Errors
     /// Whatever keeps the batch from being computed; a result that is not finite is no error.
@@ -19,6 +20,7 @@ pub trait Objective<T: Real> {
         parameters: &[T],
         batch: &Batch,
         weights: &LossWeights,
+        noise: NoiseKey,
         gradient: &mut [T],
     ) -> Result<LossTerms, TrainError>;
 

@@ -169,9 +169,15 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         batch: &Batch,
         weights: &LossWeights,
     ) -> Result<BatchReport, TrainError> {
-        let loss_terms =
-            self.objective
-                .gradient(&self.parameters, batch, weights, &mut self.gradient)?;
+        let noise = dipm_models::NoiseKey {
+            seed: self.config.seed,
+            epoch: self.position.epoch,
+            batch: self.position.batch,
+        };
+        let (parameters, gradient) = (&self.parameters, &mut self.gradient);
+        let loss_terms = self
+            .objective
+            .gradient(parameters, batch, weights, noise, gradient)?;
         let loss = loss_terms.weighted(weights);
         let gradient_norm = norm(&self.gradient);
         for (quantity, value) in [("loss", loss), ("gradient", gradient_norm)] {

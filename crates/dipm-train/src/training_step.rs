@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use dipm_data::Batch;
 use dipm_field::{Bindings, Executor, Graph, Plan, grad};
-use dipm_models::{BatchInputs, Model, ModelError, Potential};
+use dipm_models::{BatchInputs, Mode, Model, ModelError, NoiseKey, NoiseSpec, Potential};
 
 use crate::loss::{Labels, LossConfig, LossTerms, LossWeights, Predictions};
 use crate::{LossFields, LossInputs, Objective, ParameterLayout, Real, TrainError};
@@ -22,6 +22,7 @@ pub struct TrainingStep<T> {
     training: Executor<T>,
     evaluation: Executor<T>,
     has_stress_term: bool,
+    noise: Vec<NoiseSpec>,
 }
 
 /// Where a parameter lies, and whether anything depends on it.
@@ -37,7 +38,7 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
     /// if a stage of the loss weighs it.
     pub fn new(model: &Model, loss: &LossConfig) -> Self {
         let graph = Graph::new();
-        let potential = Potential::new(&graph, model, T::PRECISION);
+        let potential = Potential::new(&graph, model, T::PRECISION, Mode::Training);
         let stress = loss.uses_stress().then_some(potential.stress);
         let fields = LossFields::new(loss.kind, potential.energies, potential.forces, stress);
         let inputs: Vec<_> = potential
@@ -64,10 +65,11 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
         outputs.extend(named.filter_map(|(p, &field)| Some((p.gradient.as_deref()?, field))));
         let training = Executor::new(Plan::new(&graph, &outputs));
 
+        let evaluated = Potential::new(&graph, model, T::PRECISION, Mode::Evaluation);
         let evaluated = [
-            ("energies", potential.energies),
-            ("forces", potential.forces),
-            ("stress", potential.stress),
+            ("energies", evaluated.energies),
+            ("forces", evaluated.forces),
+            ("stress", evaluated.stress),
         ];
         let evaluation = Executor::new(Plan::new(&graph, &evaluated));
         let shapes = potential
@@ -81,6 +83,7 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
             },
             layout: ParameterLayout::new(shapes),
             has_stress_term: stress.is_some(),
+            noise: potential.noise,
             parameters,
             training,
             evaluation,
@@ -169,11 +172,13 @@ impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
         parameters: &[T],
         batch: &Batch,
         weights: &LossWeights,
+        noise: NoiseKey,
         gradient: &mut [T],
     ) -> Result<LossTerms, TrainError> {
         let labels = self.labels(batch);
         let loss_inputs = LossInputs::new(&labels, weights, batch.num_structures());
         let inputs = BatchInputs::new(&self.model, batch)?;
+        let inputs = inputs.with_noise(&self.noise, batch, noise);
         let bindings = inputs.bind(batch, loss_inputs.bind(Bindings::new()));
         let bindings = bind_parameters(bindings, &self.parameters, parameters);
         self.training.run(&bindings).map_err(ModelError::from)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dipm_data::{Batch, Graph, Origin, Structure};
 use dipm_field::Number;
-use dipm_models::Model;
+use dipm_models::{Model, NoiseKey};
 use dipm_train::optimizer::norm;
 use dipm_train::{
     Ema, LossConfig, LossKind, LossWeights, Objective, Optimizer, OptimizerConfig, Real,
@@ -180,7 +180,13 @@ fn evaluate<T: Real + dipm_models::Real>(
     let parameters = flat_parameters(&model);
     let mut gradient = vec![T::default(); parameters.len()];
     let terms = step
-        .gradient(&parameters, &batch(&model), &weights, &mut gradient)
+        .gradient(
+            &parameters,
+            &batch(&model),
+            &weights,
+            NoiseKey::default(),
+            &mut gradient,
+        )
         .unwrap();
     let gradient = gradient.into_iter().map(Number::to_f64).collect();
     (terms.weighted(&weights), gradient, step.layout().clone())
@@ -303,7 +309,13 @@ fn eight_training_steps_follow_the_stored_trajectory() {
     assert_eq!(steps.len(), 8);
     for (number, stored) in steps.iter().enumerate() {
         let terms = step
-            .gradient(&parameters, &batch, &DEFAULT, &mut gradient)
+            .gradient(
+                &parameters,
+                &batch,
+                &DEFAULT,
+                NoiseKey::default(),
+                &mut gradient,
+            )
             .unwrap();
         // The reference keeps its learning rate in f32.
         for (name, found) in [
@@ -333,7 +345,13 @@ fn predictions_and_the_definition_give_the_loss_of_the_fields() {
         let parameters = flat_parameters(&model);
         let mut gradient = vec![0.0; parameters.len()];
         let terms = step
-            .gradient(&parameters, &batch, &WITH_STRESS, &mut gradient)
+            .gradient(
+                &parameters,
+                &batch,
+                &WITH_STRESS,
+                NoiseKey::default(),
+                &mut gradient,
+            )
             .unwrap();
         let (labels, predictions) = step.predict(&parameters, &batch).unwrap();
         let mut mean = dipm_train::LossTerms::default();
@@ -353,17 +371,29 @@ fn the_gradient_of_a_loss_with_stress_matches_finite_differences() {
         let mut step = TrainingStep::<f64>::new(&model, &LossConfig::constant(kind, WITH_STRESS));
         let parameters = flat_parameters::<f64>(&model);
         let mut gradient = vec![0.0; parameters.len()];
-        step.gradient(&parameters, &batch, &WITH_STRESS, &mut gradient)
-            .unwrap();
+        step.gradient(
+            &parameters,
+            &batch,
+            &WITH_STRESS,
+            NoiseKey::default(),
+            &mut gradient,
+        )
+        .unwrap();
         let scale = gradient.iter().fold(0.0, |a: f64, x| a.max(x.abs()));
         let mut unused = vec![0.0; parameters.len()];
         for i in (0..parameters.len()).step_by(97) {
             let mut at = |by: f64| {
                 let mut moved = parameters.clone();
                 moved[i] += by;
-                step.gradient(&moved, &batch, &WITH_STRESS, &mut unused)
-                    .unwrap()
-                    .weighted(&WITH_STRESS)
+                step.gradient(
+                    &moved,
+                    &batch,
+                    &WITH_STRESS,
+                    NoiseKey::default(),
+                    &mut unused,
+                )
+                .unwrap()
+                .weighted(&WITH_STRESS)
             };
             let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
             assert!(

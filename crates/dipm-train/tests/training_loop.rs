@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dipm_data::{Batch, DataError, Origin};
+use dipm_models::NoiseKey;
 use dipm_train::loss::{Labels, LossTerms, Predictions};
 use dipm_train::metric_files::JSONL;
 use dipm_train::{
@@ -46,6 +47,7 @@ impl Objective<f32> for Linear {
         parameters: &[f32],
         batch: &Batch,
         weights: &LossWeights,
+        _: NoiseKey,
         gradient: &mut [f32],
     ) -> Result<LossTerms, TrainError> {
         let loss = |parameters: &[f32]| {

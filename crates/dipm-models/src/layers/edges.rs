@@ -2,7 +2,7 @@
 
 use dipm_field::{Field, Graph};
 
-use crate::Precision;
+use crate::{Mode, Precision};
 
 /// What a network sees of the atoms' arrangement: fields over edges.
 #[derive(Debug, Clone, Copy)]
@@ -17,12 +17,14 @@ pub struct Edges<'g> {
     pub direction: Field<'g>,
     /// Precision of the computation, which some constants of the format depend on.
     pub precision: Precision,
+    /// Whether random numbers of training take part.
+    pub mode: Mode,
 }
 
 impl<'g> Edges<'g> {
     /// Geometry from the edge vectors, `[3]`. All of it is finite and has finite derivatives
     /// even where a vector is zero.
-    pub fn new(vectors: Field<'g>, precision: Precision) -> Self {
+    pub fn new(vectors: Field<'g>, precision: Precision, mode: Mode) -> Self {
         let graph = vectors.graph();
         let square = (vectors * vectors).sum_inner();
         let length = square.select(square, graph.literal(1.0)).sqrt();
@@ -33,6 +35,7 @@ impl<'g> Edges<'g> {
             inverse_distance,
             direction: vectors * inverse_distance,
             precision,
+            mode,
         }
     }
 

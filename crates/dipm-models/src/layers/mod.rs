@@ -7,6 +7,7 @@
 mod activation;
 mod contraction;
 mod dense;
+mod dropout;
 mod edges;
 mod embedding;
 pub mod escn;
@@ -29,6 +30,7 @@ use dipm_field::Field;
 
 pub use contraction::SymmetricContraction;
 pub use dense::Dense;
+pub use dropout::Dropout;
 pub use edges::Edges;
 pub use embedding::Embedding;
 pub use exp_normal::ExpNormal;

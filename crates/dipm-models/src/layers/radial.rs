@@ -53,7 +53,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Precision;
+    use crate::{Mode, Precision};
     use dipm_field::{Bindings, Executor, Graph, Plan, Space, grad};
 
     const R_MAX: f64 = 4.0;
@@ -65,7 +65,7 @@ mod tests {
     ) -> (Vec<f64>, Vec<f64>) {
         let graph = Graph::new();
         let vectors = graph.input("vectors", Space::Edges, &[3]);
-        let value = function(&Edges::new(vectors, Precision::Double));
+        let value = function(&Edges::new(vectors, Precision::Double, Mode::Evaluation));
         let all = value.sum_inner().sum(dipm_field::Map::All(Space::Edges));
         let slope = grad(all, &[vectors])[0];
         let mut executor =

@@ -5,7 +5,7 @@ use dipm_field::{Bindings, Executor, Field, Graph, Plan, Space};
 
 use super::MaceConfig;
 use crate::layers::{Edges, bessel};
-use crate::{Envelope, Precision};
+use crate::{Envelope, Mode, Precision};
 
 /// Distances at which the mean square of the functions is taken.
 const SAMPLES: usize = 1000;
@@ -48,7 +48,7 @@ impl Radial {
     fn mean_square(&self, r_min: f64) -> f64 {
         let graph = Graph::new();
         let vectors = graph.input("vectors", Space::Edges, &[3]);
-        let functions = self.forward(&Edges::new(vectors, Precision::Double));
+        let functions = self.forward(&Edges::new(vectors, Precision::Double, Mode::Evaluation));
         let mut executor = Executor::<f64>::new(Plan::new(&graph, &[("functions", functions)]));
         let step = (self.r_max - r_min) / (SAMPLES - 1) as f64;
         let vector = |n: usize| [r_min + step * n as f64, 0.0, 0.0];

@@ -11,14 +11,14 @@ const LENGTH_OFFSET: f64 = 1e-8;
 
 /// Energies from scalars `[C]` and vectors [M, C] in two blocks, C → C/2 → 1.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct OutputNetwork {
     num_channels: usize,
     activation: Activation,
     vectors: [Dense; 2],
     updates: [[Dense; 2]; 2],
 }
 
-impl Output {
+impl OutputNetwork {
     pub fn new(prefix: &str, num_channels: usize, activation: Activation) -> Self {
         let (c, half) = (num_channels, num_channels / 2);
         let vectors = |block: usize, num_in, num_out| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dipm_data::{AtomicEnergies, Batch, DatasetInfo, Graph, Structure};
 use dipm_field::{Bindings, Executor, Graph as Equations, Map, Plan, Space, grad};
 use dipm_models::{
-    BatchInputs, Init, Model, ModelConfig, ParameterSpec, Potential, Precision, Prediction,
+    BatchInputs, Init, Mode, Model, ModelConfig, ParameterSpec, Potential, Precision, Prediction,
     Predictor, Real, Target,
 };
 use dipm_o3::axis_angle;
@@ -338,7 +338,7 @@ pub fn virial_is_the_derivative_by_strain(model: &Model) {
 /// Value and parameter gradient of a loss with energies, forces and stress, in f64.
 fn loss(model: &Model, batch: &Batch, parameters: &[Vec<f64>]) -> (f64, Vec<Vec<f64>>) {
     let graph = Equations::new();
-    let potential = Potential::new(&graph, model, Precision::Double);
+    let potential = Potential::new(&graph, model, Precision::Double, Mode::Evaluation);
     let weights = [0.7, 0.3].map(|w| graph.literal(w));
     let force_weights = graph.constant(&[1.0, -0.5, 0.8], &[3]);
     let atoms = ((potential.forces * potential.forces) * weights[0]

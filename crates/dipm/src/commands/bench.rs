@@ -7,7 +7,7 @@ use crate::datasets::Datasets;
 use crate::resources::{cpu_seconds, peak_memory_mib};
 use crate::run_config::{ComputeType, RunConfig};
 use dipm_data::Batch;
-use dipm_models::{Model, Predictor};
+use dipm_models::{Model, NoiseKey, Predictor};
 use dipm_train::{
     Ema, Objective, Optimizer, Real, TrainError, TrainingStep, decayed_parameters, flat_parameters,
 };
@@ -94,8 +94,13 @@ impl<T: Real + dipm_models::Real> Step<T> {
 
     fn run(&mut self, config: &RunConfig, batch: &Batch) -> Result<(), Failure> {
         let weights = config.train.loss.weights(1);
-        self.objective
-            .gradient(&self.parameters, batch, &weights, &mut self.gradient)?;
+        self.objective.gradient(
+            &self.parameters,
+            batch,
+            &weights,
+            NoiseKey::default(),
+            &mut self.gradient,
+        )?;
         self.optimizer
             .step(&mut self.parameters, &self.gradient, &mut self.ema);
         Ok(())

@@ -10,7 +10,7 @@ use crate::report::{self, Report};
 use crate::resources;
 use crate::run_config::{ComputeType, RunConfig};
 use dipm_data::Loader;
-use dipm_models::Model;
+use dipm_models::{Model, NoiseKey};
 use dipm_train::{
     Batches, Objective, Outcome, Real, TrainError, Trainer, TrainerConfig, TrainingData,
     TrainingStep, flat_parameters, with_parameters,
@@ -192,11 +192,23 @@ fn explain<T: Real + dipm_models::Real>(
         .map_err(Failure::from)??;
     let weights = config.train.loss.weights(1);
     let mut gradient = vec![T::default(); parameters.len()];
-    objective.gradient(parameters, &batch, &weights, &mut gradient)?;
+    objective.gradient(
+        parameters,
+        &batch,
+        &weights,
+        NoiseKey::default(),
+        &mut gradient,
+    )?;
     objective.executor().reset_times();
     objective.executor().time_operations(true);
     for _ in 0..5 {
-        objective.gradient(parameters, &batch, &weights, &mut gradient)?;
+        objective.gradient(
+            parameters,
+            &batch,
+            &weights,
+            NoiseKey::default(),
+            &mut gradient,
+        )?;
     }
     println!("{}", objective.executor().explain());
     Ok(())
