@@ -7,6 +7,7 @@
 //! Units: Å, eV, eV/Å, eV/Å³ (tension > 0).
 
 mod architecture;
+pub mod equiformer_v2;
 mod error;
 pub mod layers;
 pub mod liten;
@@ -26,6 +27,7 @@ pub mod uma;
 pub mod visnet;
 
 pub use architecture::{Architecture, ArchitectureConfig, ConfigProblem, Output};
+pub use equiformer_v2::EquiformerV2Config;
 pub use error::ModelError;
 pub use liten::LitenConfig;
 pub use mace::MaceConfig;
@@ -33,8 +35,8 @@ pub use model::Model;
 pub use nequip::NequipConfig;
 pub use noise::{Distribution, Mode, NoiseKey, NoiseSpec};
 pub use options::{
-    Activation, EdgeActivation, Envelope, EquivariantNorm, FeedForward, ParamDtype,
-    ReferenceEnergies, VectorNorm,
+    Activation, AtomEdgeEmbedding, EdgeActivation, Envelope, EquivariantNorm, FeedForward,
+    ParamDtype, ReferenceEnergies, VectorNorm,
 };
 pub use parameters::{Init, Parameter, ParameterSpec};
 pub use potential::{BatchInputs, Potential};

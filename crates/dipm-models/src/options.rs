@@ -153,6 +153,18 @@ words! {
 }
 
 words! {
+    /// How a radial network is told the elements at the ends of its edge.
+    AtomEdgeEmbedding, "embedding of atoms for edges" {
+        /// Not at all.
+        None = "none",
+        /// By embeddings of its own.
+        Isolated = "isolated",
+        /// By embeddings that all radial networks share.
+        Shared = "shared",
+    }
+}
+
+words! {
     /// How parameters are stored in a file.
     ParamDtype, "parameter dtype" {
         /// 32 bits.
