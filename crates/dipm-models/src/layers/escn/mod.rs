@@ -3,6 +3,31 @@
 //! Passaro and Zitnick, arXiv:2302.03655. A feature is [K, C]: coefficients of real harmonics, the
 //! C channels last.
 
+mod activation;
 mod coefficients;
+mod degree_linear;
+#[cfg(test)]
+mod fixture;
+mod gaussian;
+mod grid;
+mod grid_mlp;
+mod norm;
+mod radial_mlp;
+mod edge_degree;
+mod kernel;
+mod rotation;
+mod so2_convolution;
+mod wigner;
 
+pub use activation::{DegreeGate, separable_sphere_silu, sphere_silu, with_scalars};
 pub use coefficients::{Coefficients, Harmonic};
+pub use edge_degree::edge_degree;
+pub use kernel::{Kernel, Mixture};
+pub use rotation::{EdgeRotation, Frames, Gauge};
+pub use so2_convolution::So2Convolution;
+pub use degree_linear::DegreeLinear;
+pub use gaussian::Gaussians;
+pub use grid::SphereGrid;
+pub use grid_mlp::GridMlp;
+pub use norm::SphericalNorm;
+pub use radial_mlp::RadialMlp;
