@@ -84,6 +84,13 @@ impl Coefficients {
         of_order(0).chain(positive).collect()
     }
 
+    /// The coefficients of an edge that are of these degrees, in order.
+    pub fn edge_of(self, degrees: &Range<usize>) -> Vec<Harmonic> {
+        let mut list = self.edge();
+        list.retain(|h| degrees.contains(&h.degree));
+        list
+    }
+
     /// ρ_l = √((2l + 1)/(2M + 1)) for degrees l > M, of which orders are missing, and 1 for others.
     pub fn rescale(self, degree: usize) -> f64 {
         let ratio = (2 * degree + 1) as f64 / (2 * self.m_max + 1) as f64;

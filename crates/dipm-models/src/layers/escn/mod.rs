@@ -6,28 +6,28 @@
 mod activation;
 mod coefficients;
 mod degree_linear;
+mod edge_degree;
 #[cfg(test)]
 mod fixture;
 mod gaussian;
 mod grid;
 mod grid_mlp;
+mod kernel;
 mod norm;
 mod radial_mlp;
-mod edge_degree;
-mod kernel;
 mod rotation;
 mod so2_convolution;
 mod wigner;
 
 pub use activation::{DegreeGate, separable_sphere_silu, sphere_silu, with_scalars};
 pub use coefficients::{Coefficients, Harmonic};
-pub use edge_degree::edge_degree;
-pub use kernel::{Kernel, Mixture};
-pub use rotation::{EdgeRotation, Frames, Gauge};
-pub use so2_convolution::So2Convolution;
 pub use degree_linear::DegreeLinear;
+pub use edge_degree::edge_degree;
 pub use gaussian::Gaussians;
 pub use grid::SphereGrid;
 pub use grid_mlp::GridMlp;
+pub use kernel::{Kernel, Mixture};
 pub use norm::SphericalNorm;
 pub use radial_mlp::RadialMlp;
+pub use rotation::{EdgeRotation, Frames, Gauge};
+pub use so2_convolution::So2Convolution;
