@@ -68,7 +68,7 @@ fn propagate<'g>(y: Field<'g>, u: Field<'g>, add: Add<'_, 'g>) {
     let graph = y.graph;
     let at = |id: NodeId| graph.at(id);
     match y.op() {
-        Op::Input(_) | Op::Literal(_) | Op::Constant(_) => {}
+        Op::Input(_) | Op::Literal(_) | Op::Constant(_) | Op::Detach(_) => {}
         Op::Unary(function, x) => add(x, &|x| unary_adjoint(function, x, y, u)),
         Op::Binary(function, a, b) => {
             let (x, z) = (at(a), at(b));
@@ -162,6 +162,10 @@ fn propagate<'g>(y: Field<'g>, u: Field<'g>, add: Add<'_, 'g>) {
         }
         Op::Gather(x, map) => add(x, &|_| u.sum(map)),
         Op::Sum(x, map) => add(x, &|_| u.gather(map)),
+        Op::Max(x, map) => add(x, &|x| {
+            let largest = 1.0 - (y.gather(map) - x).step(); // 1 at the largest entries, else 0
+            u.gather(map) * largest / largest.sum(map).gather(map)
+        }),
     }
 }
 

@@ -244,6 +244,15 @@ impl<'g> Field<'g> {
             .push(Op::Reshape(self.id), self.space(), shape.to_vec())
     }
 
+    /// The same values, which derivatives take for constants.
+    pub fn detach(self) -> Self {
+        if self.as_literal().is_some() || matches!(self.op(), Op::Detach(_)) {
+            return self;
+        }
+        self.graph
+            .push(Op::Detach(self.id), self.space(), self.shape())
+    }
+
     /// Axis i of the result is axis `order[i]` of self.
     pub fn permute(self, order: &[usize]) -> Self {
         let shape = self.shape();

@@ -42,6 +42,8 @@ pub enum Op {
     Pad(NodeId, u8, usize),
     /// Fields side by side along one axis.
     Concat(Vec<NodeId>, u8),
+    /// The same values, which derivatives take for constants. A view.
+    Detach(NodeId),
     /// Reads a Const tensor `[R, …]` as the R rows of a table. A view.
     AsRows(NodeId),
     /// Reads the rows of a table as a Const tensor `[R, …]`. The adjoint of `AsRows`.
@@ -56,6 +58,8 @@ pub enum Op {
     Gather(NodeId, Map),
     /// Σ x over the rows that the map sends to a row. The adjoint of `Gather`.
     Sum(NodeId, Map),
+    /// Largest x, entry by entry, over the rows that the map sends to a row; 0 where there are none.
+    Max(NodeId, Map),
 }
 
 impl Op {
@@ -71,10 +75,12 @@ impl Op {
             | Op::Permute(x, _)
             | Op::Slice(x, ..)
             | Op::Pad(x, ..)
+            | Op::Detach(x)
             | Op::AsRows(x)
             | Op::Stack(x)
             | Op::Gather(x, _)
-            | Op::Sum(x, _) => vec![*x],
+            | Op::Sum(x, _)
+            | Op::Max(x, _) => vec![*x],
             Op::Binary(_, a, b) | Op::Contract(a, b, _) | Op::ContractRows(a, b, _) => {
                 vec![*a, *b]
             }
@@ -92,6 +98,7 @@ impl Op {
                 | Op::Reshape(_)
                 | Op::Permute(..)
                 | Op::Slice(..)
+                | Op::Detach(_)
                 | Op::AsRows(_)
                 | Op::Stack(_)
         )

@@ -163,6 +163,24 @@ impl<'g> Field<'g> {
             .push(Op::Sum(self.id, map), map.target(), self.shape())
     }
 
+    /// The largest entry, component by component, over the rows that `map` sends to a row; 0 where
+    /// there are none. In the derivative, equal largest entries share alike.
+    ///
+    /// # Panics
+    /// When `map` is a [`Map::All`], along which there is no maximum.
+    pub fn max(self, map: Map) -> Self {
+        assert_eq!(map.source(), self.space(), "maximum of {self:?}");
+        assert!(
+            !matches!(map, Map::All(_)),
+            "maximum of {self:?} along {map:?}"
+        );
+        if self.is_zero() {
+            return self.filled(0.0, map.target(), &self.shape());
+        }
+        self.graph
+            .push(Op::Max(self.id, map), map.target(), self.shape())
+    }
+
     /// Reads a Const tensor `[R, …]` as the R rows, of shape `[…]`, of a table.
     pub fn as_rows(self, table: u8) -> Self {
         assert_eq!(self.space(), Space::Const, "rows of {self:?}");

@@ -176,7 +176,9 @@ fn node_value(
             let x = &values[x];
             fill(&|row, index| x.row(row)[flat(index, &inner)]);
         }
-        Op::Reshape(x) | Op::AsRows(x) | Op::Stack(x) => data.copy_from_slice(&values[x].data),
+        Op::Reshape(x) | Op::Detach(x) | Op::AsRows(x) | Op::Stack(x) => {
+            data.copy_from_slice(&values[x].data)
+        }
         Op::Permute(x, order) => {
             let inner = shape_of(*x);
             let x = &values[x];
@@ -310,6 +312,19 @@ fn node_value(
                     .zip(x.row(row))
                 {
                     *slot += value;
+                }
+            }
+        }
+        Op::Max(x, map) => {
+            let x = &values[x];
+            let mut seen = vec![false; rows];
+            for (row, to) in targets(*map, x.rows, bindings)?.into_iter().enumerate() {
+                let first = !std::mem::replace(&mut seen[to], true);
+                for (slot, &value) in data[to * width..(to + 1) * width]
+                    .iter_mut()
+                    .zip(x.row(row))
+                {
+                    *slot = if first { value } else { slot.max(value) };
                 }
             }
         }

@@ -104,7 +104,12 @@ fn random_table(rng: &mut ChaCha8Rng, slots: &[Slot]) -> ProductTable {
 }
 
 /// One more field from fields that are there, or none if the draw does not fit.
-fn random_op<'g>(rng: &mut ChaCha8Rng, graph: &'g Graph, pool: &[Field<'g>]) -> Option<Field<'g>> {
+fn random_op<'g>(
+    rng: &mut ChaCha8Rng,
+    graph: &'g Graph,
+    pool: &[Field<'g>],
+    detach: bool,
+) -> Option<Field<'g>> {
     let x = *pool.choose(rng)?;
     let shape = x.shape();
     let partner = |rng: &mut ChaCha8Rng, fits: &dyn Fn(&Field<'g>) -> bool| {
@@ -112,7 +117,7 @@ fn random_op<'g>(rng: &mut ChaCha8Rng, graph: &'g Graph, pool: &[Field<'g>]) -> 
         fitting.choose(rng).copied()
     };
     let bounded = |f: Field<'g>| (f * 0.3).tanh();
-    Some(match rng.random_range(0..20) {
+    Some(match rng.random_range(0..if detach { 22 } else { 21 }) {
         0 => x.silu(),
         1 => (x * x + 1.0).sqrt(),
         2 => x.sin() + x.cos() * 0.5,
@@ -245,14 +250,20 @@ fn random_op<'g>(rng: &mut ChaCha8Rng, graph: &'g Graph, pool: &[Field<'g>]) -> 
                 .choose(rng)?;
             x.gather(*map)
         }
-        _ => {
+        19 | 20 => {
             let maps: Vec<Map> = MAPS
                 .iter()
                 .copied()
                 .filter(|m| m.source() == x.space())
                 .collect();
-            bounded(x.sum(*maps.choose(rng)?))
+            let map = *maps.choose(rng)?;
+            if rng.random_bool(0.6) {
+                bounded(x.sum(map))
+            } else {
+                x.max(map)
+            }
         }
+        _ => x.detach(),
     })
 }
 
@@ -268,8 +279,12 @@ fn input_name(graph: &Graph, field: Field<'_>) -> String {
 }
 
 /// A random graph with its outputs: some fields, a scalar, its derivatives, and the derivatives of
-/// a function of these.
-fn random_graph<'g>(rng: &mut ChaCha8Rng, graph: &'g Graph) -> Vec<(String, Field<'g>)> {
+/// a function of these. Central differences know nothing of `detach`.
+fn random_graph<'g>(
+    rng: &mut ChaCha8Rng,
+    graph: &'g Graph,
+    detach: bool,
+) -> Vec<(String, Field<'g>)> {
     let mut pool = vec![];
     for (i, space) in [
         Space::Edges,
@@ -289,7 +304,7 @@ fn random_graph<'g>(rng: &mut ChaCha8Rng, graph: &'g Graph) -> Vec<(String, Fiel
     pool.push(graph.input("table", Space::Const, &[3, 4]).as_rows(TABLE));
     let inputs = pool.clone();
     for _ in 0..rng.random_range(5..40) {
-        if let Some(field) = random_op(rng, graph, &pool)
+        if let Some(field) = random_op(rng, graph, &pool, detach)
             && field.shape().iter().product::<usize>() <= 2000
             && field.shape().len() <= 3
         {
@@ -395,7 +410,7 @@ fn compare<T: Scalar>(
 fn check(seed: u64, edges: usize, both_types: bool) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let graph = Graph::new();
-    let outputs = random_graph(&mut rng, &graph);
+    let outputs = random_graph(&mut rng, &graph, true);
     let outputs: Vec<(&str, Field<'_>)> = outputs.iter().map(|o| (o.0.as_str(), o.1)).collect();
     let batch = Batch::random(&mut rng, edges);
     let inputs: Vec<(String, Vec<f64>)> = graph
@@ -445,7 +460,7 @@ fn graphs_over_many_tiles_agree_with_the_reference() {
 fn check_derivatives(seed: u64) -> usize {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let graph = Graph::new();
-    let outputs = random_graph(&mut rng, &graph);
+    let outputs = random_graph(&mut rng, &graph, false);
     let batch = Batch::random(&mut rng, 23);
     let data: Vec<(String, Vec<f64>)> = graph
         .inputs()
@@ -529,4 +544,46 @@ fn an_empty_batch_runs() {
     executor.run(&bindings).unwrap();
     assert_eq!(executor.output("total"), &[0.0]);
     assert!(executor.output("force").is_empty());
+}
+
+#[test]
+fn a_maximum_along_a_map_is_shared_by_equal_entries() {
+    let graph = Graph::new();
+    let x = graph.input("x", Space::Edges, &[2]);
+    let largest = x.max(Map::Receiver);
+    let total = largest.sum_inner().sum(Map::All(Space::Atoms));
+    let share = grad(total, &[x])[0];
+    let plan = Plan::new(&graph, &[("largest", largest), ("share", share)]);
+    let mut executor = Executor::<f64>::new(plan);
+    let data = [-1.0, 2.0, -3.0, 2.0, -1.0, 1.0, -5.0, 4.0];
+    let bindings = Bindings::new()
+        .rows(Space::Edges, 4)
+        .rows(Space::Atoms, 3)
+        .map(Map::Receiver, &[0, 0, 0, 2])
+        .input("x", &data);
+    executor.run(&bindings).unwrap();
+    assert_eq!(
+        executor.output("largest"),
+        &[-1.0, 2.0, 0.0, 0.0, -5.0, 4.0]
+    );
+    let expected = [0.5, 0.5, 0.0, 0.5, 0.5, 0.0, 1.0, 1.0];
+    assert_eq!(executor.output("share"), &expected);
+}
+
+#[test]
+fn a_detached_field_is_a_constant_for_derivatives_and_no_operation() {
+    let graph = Graph::new();
+    let x = graph.input("x", Space::Atoms, &[]);
+    let plain = (x * x).sum(Map::All(Space::Atoms));
+    let held = (x * x.detach()).sum(Map::All(Space::Atoms));
+    let outputs = [("value", held), ("slope", grad(held, &[x])[0])];
+    let plan = Plan::new(&graph, &outputs);
+    assert!(plan.num_steps() <= Plan::new(&graph, &[("value", plain), ("slope", x)]).num_steps());
+    let mut executor = Executor::<f64>::new(plan);
+    let bindings = Bindings::new()
+        .rows(Space::Atoms, 2)
+        .input("x", &[3.0, -2.0]);
+    executor.run(&bindings).unwrap();
+    assert_eq!(executor.output("value"), &[13.0]);
+    assert_eq!(executor.output("slope"), &[3.0, -2.0]);
 }

@@ -44,6 +44,11 @@ pub trait ArchitectureConfig: Serialize + DeserializeOwned + Default {
     /// Where the energies of isolated atoms come from; `None` means the dataset.
     fn atomic_energies(&self) -> Option<&ReferenceEnergies>;
 
+    /// Whether the network tells the tasks of a dataset apart.
+    fn takes_tasks(&self) -> bool {
+        false
+    }
+
     /// What the network looks up by structure. It may use the tables and maps of these keys and no
     /// others beside the species.
     fn structure_keys(&self, _info: &DatasetInfo) -> Vec<StructureKey> {

@@ -142,6 +142,10 @@ impl ArchitectureConfig for LitenConfig {
         self.atomic_energies.as_ref()
     }
 
+    fn takes_tasks(&self) -> bool {
+        true
+    }
+
     fn structure_keys(&self, info: &DatasetInfo) -> Vec<StructureKey> {
         let keys = [self.charge_key(), self.spin_key(), task_key(info)];
         keys.into_iter().flatten().collect()

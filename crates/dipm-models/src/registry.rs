@@ -110,6 +110,13 @@ macro_rules! architectures {
                 }
             }
 
+            /// Whether the network tells the tasks of a dataset apart.
+            pub fn takes_tasks(&self) -> bool {
+                match self {
+                    $(Self::$variant(config) => config.takes_tasks(),)*
+                }
+            }
+
             /// What the network looks up by structure.
             pub fn structure_keys(&self, info: &DatasetInfo) -> Vec<StructureKey> {
                 match self {

@@ -318,12 +318,11 @@ fn an_empty_file_lacks_everything() {
 #[test]
 fn what_comes_later_is_refused() {
     let yaml = with(
-        "force_head: true\nparam_dtype: bf16",
+        "param_dtype: bf16",
         "drop_unseen_elements: yes",
         "parallel: true\ntensorboard: runs\nwandb: runs\ndtype: float16\ndrop_force_head: true",
     );
     let parts = [
-        "`force_head: true` is not supported yet",
         "`param_dtype: bf16` is not supported yet",
         "`drop_unseen_elements: yes` is not supported yet",
         "`parallel: true` is not supported yet",
@@ -468,7 +467,7 @@ fn tasks_must_agree_and_need_a_model_with_tasks() {
         &yaml,
         &[
             "`valid_dataset_paths` has the tasks a",
-            "NequIP has no heads",
+            "NequIP does not tell tasks apart",
         ],
     );
 }

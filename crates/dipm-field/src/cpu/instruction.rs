@@ -4,7 +4,7 @@ use super::product::ProductProgram;
 use super::view::Nest;
 use crate::functions::{Binary, Unary};
 use crate::plan::access::{Access, Rows, dense_strides};
-use crate::plan::lower::{Kernel, Step};
+use crate::plan::lower::{Fold, Kernel, Step};
 use crate::plan::place::Place;
 use crate::{Map, Plan};
 
@@ -46,8 +46,8 @@ pub(crate) enum Work {
     Product(Box<ProductProgram>),
     /// With the offset of the output in the accumulators.
     SumAll(usize),
-    SumReceiver,
-    SumInto(usize),
+    FoldReceiver(Fold),
+    FoldInto(Fold, usize),
 }
 
 /// Sizes and leading offsets of a contraction.
@@ -181,8 +181,8 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
             )))
         }
         Kernel::SumAll => Work::SumAll(accumulate()),
-        Kernel::SumReceiver => Work::SumReceiver,
-        Kernel::SumInto(map) => Work::SumInto(map_number(*map)),
+        Kernel::FoldReceiver(fold) => Work::FoldReceiver(*fold),
+        Kernel::FoldInto(fold, map) => Work::FoldInto(*fold, map_number(*map)),
     };
     let operations = match &work {
         Work::Contract(c) | Work::ContractAll(c, _) | Work::ContractInto(c, _) => {

@@ -130,7 +130,7 @@ impl<T: Scalar> Executor<T> {
                 domain: group.domain,
                 sums_by_receiver: instructions
                     .iter()
-                    .any(|instruction| matches!(instruction.work, Work::SumReceiver)),
+                    .any(|instruction| matches!(instruction.work, Work::FoldReceiver(_))),
                 instructions,
                 scratch_width: group.scratch_width,
                 accumulators,

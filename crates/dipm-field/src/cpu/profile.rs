@@ -107,6 +107,6 @@ pub(crate) fn kind(kernel: &Kernel) -> &'static str {
         Kernel::Contract => "contract",
         Kernel::ContractAll | Kernel::ContractInto(_) => "contract rows",
         Kernel::Product { .. } => "product",
-        Kernel::SumAll | Kernel::SumReceiver | Kernel::SumInto(_) => "row sum",
+        Kernel::SumAll | Kernel::FoldReceiver(_) | Kernel::FoldInto(..) => "row sum",
     }
 }

@@ -1,14 +1,46 @@
-//! Sums over rows.
+//! Sums and maxima over rows.
 
-use super::lanes::{Lanes, sealed::Float};
-use super::view::View;
+use super::lanes::{Lanes, Number, sealed::Float};
+use crate::plan::lower::Fold;
 
-/// Adds `width` entries of each of the `rows` to `out`, eight vectors at a time.
+/// Adds `width` entries of each of the `rows` to `out`.
 ///
 /// # Safety
 /// The rows must be readable and `out` writable over `width`.
 #[inline(always)]
 pub(crate) unsafe fn add_rows<L: Lanes>(
+    out: *mut L::T,
+    width: usize,
+    rows: impl Iterator<Item = *const L::T> + Clone,
+) {
+    unsafe { accumulate::<L, false>(out, width, rows) }
+}
+
+/// out = the sum or the maximum of `rows`; 0 where there are none.
+///
+/// # Safety
+/// As for [`add_rows`].
+#[inline(always)]
+pub(crate) unsafe fn fold_rows<L: Lanes>(
+    fold: Fold,
+    out: *mut L::T,
+    width: usize,
+    rows: impl ExactSizeIterator<Item = *const L::T> + Clone,
+) {
+    unsafe {
+        if fold == Fold::Sum || rows.len() == 0 {
+            clear::<L>(out, width);
+            accumulate::<L, false>(out, width, rows);
+        } else {
+            fill::<L>(out, width, L::T::from_f64(f64::NEG_INFINITY));
+            accumulate::<L, true>(out, width, rows);
+        }
+    }
+}
+
+/// out = out + row or max(out, row) for each of the `rows`, eight vectors at a time.
+#[inline(always)]
+unsafe fn accumulate<L: Lanes, const MAX: bool>(
     out: *mut L::T,
     width: usize,
     rows: impl Iterator<Item = *const L::T> + Clone,
@@ -19,7 +51,7 @@ pub(crate) unsafe fn add_rows<L: Lanes>(
             let mut sum: [L::V; 8] = std::array::from_fn(|v| L::load(out.add(column + v * L::N)));
             for row in rows.clone() {
                 for (v, sum) in sum.iter_mut().enumerate() {
-                    *sum = L::add(*sum, L::load(row.add(column + v * L::N)));
+                    *sum = join::<L, MAX>(*sum, L::load(row.add(column + v * L::N)));
                 }
             }
             for (v, sum) in sum.into_iter().enumerate() {
@@ -31,12 +63,17 @@ pub(crate) unsafe fn add_rows<L: Lanes>(
             let n = (width - column).min(L::N);
             let mut sum = L::load_part(out.add(column), n);
             for row in rows.clone() {
-                sum = L::add(sum, L::load_part(row.add(column), n));
+                sum = join::<L, MAX>(sum, L::load_part(row.add(column), n));
             }
             L::store_part(out.add(column), n, sum);
             column += n;
         }
     }
+}
+
+#[inline(always)]
+unsafe fn join<L: Lanes, const MAX: bool>(a: L::V, b: L::V) -> L::V {
+    unsafe { if MAX { L::max(a, b) } else { L::add(a, b) } }
 }
 
 /// Zeros.
@@ -45,29 +82,14 @@ pub(crate) unsafe fn add_rows<L: Lanes>(
 /// `out` must be writable over `width`.
 #[inline(always)]
 pub(crate) unsafe fn clear<L: Lanes>(out: *mut L::T, width: usize) {
-    unsafe {
-        for i in 0..width {
-            *out.add(i) = L::T::ZERO;
-        }
-    }
+    unsafe { fill::<L>(out, width, L::T::ZERO) }
 }
 
-/// out\[t\] = Σ of the rows `bounds[t] .. bounds[t + 1]` of `x`.
-///
-/// # Safety
-/// As for [`add_rows`].
 #[inline(always)]
-pub(crate) unsafe fn sum_runs<L: Lanes>(
-    out: *mut L::T,
-    width: usize,
-    x: &View<L::T>,
-    bounds: &[usize],
-) {
+unsafe fn fill<L: Lanes>(out: *mut L::T, width: usize, value: L::T) {
     unsafe {
-        for (target, run) in bounds.windows(2).enumerate() {
-            let out = out.add(target * width);
-            clear::<L>(out, width);
-            add_rows::<L>(out, width, (run[0]..run[1]).map(|row| x.row(row)));
+        for i in 0..width {
+            *out.add(i) = value;
         }
     }
 }

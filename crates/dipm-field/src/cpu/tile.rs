@@ -179,24 +179,26 @@ unsafe fn run<L: Lanes>(
                 let rows = (0..count).map(|row| x.row(row));
                 rows::add_rows::<L>(tile.accumulators.add(*at), width, rows);
             }
-            Work::SumReceiver => {
+            Work::FoldReceiver(fold) => {
                 let (first, bounds) = tile.receivers;
                 let out = tile.bases[instruction.output].add(first * width);
-                rows::sum_runs::<L>(out, width, &view(0), bounds);
+                let x = view(0);
+                for (target, run) in bounds.windows(2).enumerate() {
+                    let sources = (run[0]..run[1]).map(|row| x.row(row));
+                    rows::fold_rows::<L>(*fold, out.add(target * width), width, sources);
+                }
             }
-            Work::SumInto(map) => {
+            Work::FoldInto(fold, map) => {
                 let operand = &instruction.operands[0];
                 let base = tile.bases[operand.value].add(operand.offset).cast_const();
                 let inverse = &tile.inverses[*map];
                 for row in 0..count {
                     let target = tile.first + row;
                     let run = inverse.bounds[target]..inverse.bounds[target + 1];
-                    let to = out.0.add(row * width);
-                    rows::clear::<L>(to, width);
-                    let sources = inverse.rows[run].iter();
                     let stride = operand.row_stride;
+                    let sources = inverse.rows[run].iter();
                     let sources = sources.map(|&source| base.add(source as usize * stride));
-                    rows::add_rows::<L>(to, width, sources);
+                    rows::fold_rows::<L>(*fold, out.0.add(row * width), width, sources);
                 }
             }
         }

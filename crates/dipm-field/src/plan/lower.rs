@@ -62,10 +62,17 @@ pub(crate) enum Kernel {
     },
     /// Σ over the rows of the domain, into the only row of a Const value.
     SumAll,
-    /// Σ over the edges of a receiver; the domain is Edges.
-    SumReceiver,
-    /// Σ over the source rows that belong to a row of the domain.
-    SumInto(Map),
+    /// Over the edges of a receiver; the domain is Edges.
+    FoldReceiver(Fold),
+    /// Over the source rows that belong to a row of the domain.
+    FoldInto(Fold, Map),
+}
+
+/// How the rows that a map sends to one row are made one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fold {
+    Sum,
+    Max,
 }
 
 /// One computation of one value.
@@ -85,13 +92,13 @@ impl Step {
     pub fn is_reduction(&self) -> bool {
         matches!(
             self.kernel,
-            Kernel::ContractAll | Kernel::SumAll | Kernel::SumReceiver
+            Kernel::ContractAll | Kernel::SumAll | Kernel::FoldReceiver(_)
         )
     }
 
     /// Whether the operands are read whole, not row by row.
     pub fn reads_whole(&self) -> bool {
-        matches!(self.kernel, Kernel::ContractInto(_) | Kernel::SumInto(_))
+        matches!(self.kernel, Kernel::ContractInto(_) | Kernel::FoldInto(..))
     }
 }
 
@@ -260,6 +267,27 @@ impl Lowering<'_> {
         }
     }
 
+    /// A dense view of the rows of a node.
+    fn dense(&mut self, id: NodeId, space: Space) -> Access {
+        let access = self.access(id);
+        if access.is_dense() {
+            access
+        } else {
+            self.copy(access, space)
+        }
+    }
+
+    fn fold(&mut self, fold: Fold, x: NodeId, map: Map, shape: &[usize]) -> Access {
+        let (from, to) = (map.source(), map.target());
+        self.note_map(map);
+        let x = self.dense(x, from);
+        if map == Map::Receiver {
+            return self.step(Kernel::FoldReceiver(fold), from, (to, shape), vec![x]);
+        }
+        let x = self.whole(x, from);
+        self.step(Kernel::FoldInto(fold, map), to, (to, shape), vec![x])
+    }
+
     fn node(&mut self, id: NodeId) -> Access {
         let nodes = self.nodes;
         let node = &nodes[id];
@@ -269,6 +297,7 @@ impl Lowering<'_> {
             Op::Literal(bits) => self.value(Source::Literal(*bits), space, shape),
             Op::Constant(index) => self.value(Source::Constant(*index), space, shape),
             Op::Broadcast(x) => self.access(*x).broadcast(shape),
+            Op::Detach(x) => self.access(*x),
             Op::Permute(x, order) => self.access(*x).permute(order),
             Op::Slice(x, axis, start) => {
                 let axis = *axis as usize;
@@ -406,26 +435,12 @@ impl Lowering<'_> {
                 };
                 self.step(kernel, space, (space, shape), accesses)
             }
-            Op::Sum(x, map) => {
-                let from = map.source();
-                let x = self.access(*x);
-                match map {
-                    Map::All(_) => {
-                        let x = if x.is_dense() { x } else { self.copy(x, from) };
-                        self.step(Kernel::SumAll, from, (space, shape), vec![x])
-                    }
-                    Map::Receiver => {
-                        let x = if x.is_dense() { x } else { self.copy(x, from) };
-                        self.note_map(*map);
-                        self.step(Kernel::SumReceiver, from, (space, shape), vec![x])
-                    }
-                    _ => {
-                        let x = self.whole(x, from);
-                        self.note_map(*map);
-                        self.step(Kernel::SumInto(*map), space, (space, shape), vec![x])
-                    }
-                }
+            Op::Sum(x, Map::All(from)) => {
+                let x = self.dense(*x, *from);
+                self.step(Kernel::SumAll, *from, (space, shape), vec![x])
             }
+            Op::Sum(x, map) => self.fold(Fold::Sum, *x, *map, shape),
+            Op::Max(x, map) => self.fold(Fold::Max, *x, *map, shape),
         }
     }
 }

@@ -23,7 +23,7 @@ train:
 ```
 
 * All problems are reported at once, with file, line and column, before any data are read; the exit code is then 2.
-* A key is given once, in its section. An unknown key is an error. `null` is the same as leaving a key out.
+* A key is given once, in its section. An unknown key is an error. `null` is the same as leaving a key out, but for the options of a model that say otherwise.
 * Numbers: `1e-4` is one, and so is `\"0.5\"`; a whole number can be written `16.0` or `1_000`, but not `16.5`, `true` or
   `010`. True and false can be written `yes`, `no`, `on`, `off`, `t`, `f`, `y`, `n`, `1`, `0`, in any case.
 * In words, such as those of `loss`, case, `_` and `-` do not matter.

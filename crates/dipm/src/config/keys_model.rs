@@ -1,6 +1,6 @@
 //! Keys of `model`.
 
-use super::schema::{COUNT, Key, Kind, POSITIVE, Support, WHOLE, key};
+use super::schema::{COUNT, Key, Kind, POSITIVE, PROPORTION, Support, WHOLE, key};
 
 /// Words of number types, and their other spellings.
 pub(super) const DTYPE: Kind = Kind::Word {
@@ -41,10 +41,10 @@ const ENVELOPE: Kind = Kind::Word {
     ],
 };
 
-const VECTOR_NORM: Kind = Kind::Word {
-    words: &["rms", "max_min", "none"],
-    also: &[],
-};
+/// Words without other spellings.
+const fn one_of(words: &'static [&'static str]) -> Kind {
+    Kind::Word { words, also: &[] }
+}
 
 /// Keys of every architecture.
 pub(super) const KEYS: &[Key] = &[
@@ -53,7 +53,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Text,
         "required",
         "",
-        "Architecture: `NequIP`, `MACE`, `ViSNet` or `LiTEN`. Case and underscores do not matter.",
+        "Architecture: `MACE`, `NequIP`, `ViSNet`, `LiTEN`, `EquiformerV2` or `UMA`. Case and underscores do not \
+         matter.",
     ),
     key("seed", WHOLE, "42", "", "Seed of the initial parameters."),
     key(
@@ -92,9 +93,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Bool,
         "false",
         "",
-        "Predict forces directly instead of −∂E/∂r. None of the architectures has a force head yet.",
-    )
-    .support(Support::Only(&["false"], "a force head")),
+        "EquiformerV2, UMA: predict forces directly instead of −∂E/∂r. The stress remains a derivative.",
+    ),
     key(
         "param_dtype",
         DTYPE,
@@ -102,14 +102,11 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "Number type of the parameters in the saved file.",
     )
-    .support(Support::Only(
-        &["float32"],
-        "storing parameters in another type than float32",
-    )),
+    .support(Support::Only(&["float32"], "another type of parameters")),
     key(
         "num_layers",
         COUNT,
-        "(NequIP, MACE and LiTEN 2; ViSNet 4)",
+        "(NequIP, MACE and LiTEN 2; ViSNet 4; EquiformerV2 and UMA 12)",
         "",
         "Number of interactions.",
     ),
@@ -127,7 +124,13 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "Largest degree of the spherical harmonics; 1 or 2 in ViSNet.",
     ),
-    key("num_bessel", COUNT, "8", "", "NequIP, MACE: number of radial functions."),
+    key(
+        "num_bessel",
+        COUNT,
+        "8",
+        "",
+        "NequIP, MACE: number of radial functions.",
+    ),
     key(
         "radial_net_nonlinearity",
         ACTIVATION,
@@ -174,9 +177,9 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "avg_num_neighbors",
         POSITIVE,
-        "(that of the dataset)",
+        "(that of the dataset; EquiformerV2 23.395238876342773)",
         "",
-        "NequIP, MACE: mean number of neighbours, by which sums of messages are divided.",
+        "NequIP, MACE, EquiformerV2: mean number of neighbours, a divisor of messages; `null`: the dataset's.",
     ),
     key(
         "num_channels",
@@ -267,14 +270,14 @@ pub(super) const KEYS: &[Key] = &[
         COUNT,
         "8",
         "",
-        "ViSNet, LiTEN: attention heads, which divide the channels.",
+        "ViSNet, LiTEN, EquiformerV2: attention heads; in ViSNet and LiTEN they divide the channels.",
     ),
     key(
         "num_rbf",
         COUNT,
-        "32",
+        "(ViSNet and LiTEN 32; EquiformerV2 and UMA 600)",
         "",
-        "ViSNet, LiTEN: number of radial functions.",
+        "ViSNet, LiTEN, EquiformerV2, UMA: number of radial functions.",
     ),
     key(
         "trainable_rbf",
@@ -292,7 +295,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "vecnorm_type",
-        VECTOR_NORM,
+        one_of(&["rms", "max_min", "none"]),
         "none",
         "",
         "ViSNet: normalisation of the vector features.",
@@ -310,5 +313,188 @@ pub(super) const KEYS: &[Key] = &[
         "null",
         "",
         "LiTEN: number of spin states that are embedded, from 0; none if absent.",
+    ),
+    key(
+        "lmax",
+        COUNT,
+        "6",
+        "",
+        "EquiformerV2, UMA: largest degree of the features, at most 11.",
+    ),
+    key(
+        "mmax",
+        WHOLE,
+        "2",
+        "",
+        "EquiformerV2, UMA: largest order that is kept in the frame of an edge, at most `lmax`.",
+    ),
+    key(
+        "sphere_channels",
+        COUNT,
+        "128",
+        "",
+        "EquiformerV2, UMA: channels of the features of atoms.",
+    ),
+    key(
+        "num_edge_channels",
+        COUNT,
+        "128",
+        "",
+        "EquiformerV2: width of the radial networks and of the embeddings of the elements of an edge.",
+    ),
+    key(
+        "edge_channels",
+        COUNT,
+        "128",
+        "",
+        "UMA: width of the radial networks and of the embeddings of the elements of an edge.",
+    ),
+    key(
+        "hidden_channels",
+        COUNT,
+        "128",
+        "",
+        "UMA: channels between the two convolutions of a layer, of its feed-forward and of the energy head.",
+    ),
+    key(
+        "atom_edge_embedding",
+        one_of(&["none", "isolated", "shared"]),
+        "isolated",
+        "",
+        "EquiformerV2: embeddings of the elements of an edge: none, of each layer its own, or one for all.",
+    ),
+    key(
+        "attn_hidden_channels",
+        COUNT,
+        "64",
+        "",
+        "EquiformerV2: channels between the two convolutions of a layer.",
+    ),
+    key(
+        "attn_alpha_channels",
+        COUNT,
+        "64",
+        "",
+        "EquiformerV2: channels of the attention weights of a head.",
+    ),
+    key(
+        "attn_value_channels",
+        COUNT,
+        "16",
+        "",
+        "EquiformerV2: channels of the values of a head.",
+    ),
+    key(
+        "ffn_hidden_channels",
+        COUNT,
+        "128",
+        "",
+        "EquiformerV2: channels of the feed-forward networks.",
+    ),
+    key(
+        "norm_type",
+        one_of(&["layer_norm", "layer_norm_sh", "rms_norm_sh"]),
+        "layer_norm_sh",
+        "",
+        "EquiformerV2, UMA: normalisation of the features.",
+    ),
+    key(
+        "grid_resolution",
+        COUNT,
+        "null",
+        "",
+        "EquiformerV2, UMA: number of latitudes and of longitudes of the grids on the sphere, even. By default the \
+         coarsest grid, with which the network is not well invariant under rotations: 18 is a good choice.",
+    ),
+    key(
+        "use_m_share_rad",
+        Kind::Bool,
+        "false",
+        "",
+        "EquiformerV2: whether the orders of a degree share radial weights.",
+    ),
+    key(
+        "use_attn_renorm",
+        Kind::Bool,
+        "true",
+        "",
+        "EquiformerV2: whether the features of the attention weights are normalised.",
+    ),
+    key(
+        "use_gate_act",
+        Kind::Bool,
+        "false",
+        "",
+        "EquiformerV2: gates instead of nonlinearities on the sphere.",
+    ),
+    key(
+        "use_grid_mlp",
+        Kind::Bool,
+        "true",
+        "",
+        "EquiformerV2: feed-forward networks at the points of a grid on the sphere.",
+    ),
+    key(
+        "use_sep_s2_act",
+        Kind::Bool,
+        "true",
+        "",
+        "EquiformerV2: whether scalars bypass the sphere.",
+    ),
+    key(
+        "alpha_drop",
+        PROPORTION,
+        "0.1",
+        "",
+        "EquiformerV2: dropout of attention weights in training, below 1.",
+    ),
+    key(
+        "drop_path_rate",
+        PROPORTION,
+        "0.05",
+        "",
+        "EquiformerV2: probability with which a branch of a layer is skipped for a structure in training, below 1.",
+    ),
+    key(
+        "avg_num_nodes",
+        POSITIVE,
+        "77.81317",
+        "",
+        "EquiformerV2: mean number of atoms, by which the output is divided. `null`: that of the dataset.",
+    ),
+    key(
+        "act_type",
+        one_of(&["gate", "s2_sep"]),
+        "gate",
+        "",
+        "UMA: nonlinearity between the convolutions of a layer.",
+    ),
+    key(
+        "ff_type",
+        one_of(&["spectral", "grid"]),
+        "grid",
+        "",
+        "UMA: feed-forward networks on coefficients with gates, or at the points of a grid on the sphere.",
+    ),
+    key(
+        "num_experts",
+        WHOLE,
+        "8",
+        "",
+        "UMA: number of experts that are mixed by charge, spin, task and composition; 0 for none.",
+    ),
+    key(
+        "mole_dropout",
+        PROPORTION,
+        "0.0",
+        "",
+        "UMA: dropout of what mixes the experts in training, below 1.",
+    ),
+    key(
+        "use_composition_embedding",
+        Kind::Bool,
+        "false",
+        "",
+        "UMA: whether the elements of a structure take part in mixing the experts.",
     ),
 ];

@@ -196,11 +196,10 @@ fn together(
                 .label(label),
         );
     }
-    if options.train.task_list().is_some() {
+    if options.train.task_list().is_some() && !model.config.takes_tasks() {
         let target = resolve_model::display(model.config.target().name());
-        let message = format!("{target} has no heads for several tasks");
-        let label =
-            "give a path or a list of paths; architectures with tasks are not supported yet";
+        let message = format!("{target} does not tell tasks apart");
+        let label = "give a path or a list of paths, or take LiTEN or UMA";
         problems.push(values.problem("train_dataset_paths", message).label(label));
     }
 }

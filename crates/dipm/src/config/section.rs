@@ -1,6 +1,6 @@
 //! One section checked against its table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::error::Problem;
@@ -27,6 +27,8 @@ pub(super) struct Values {
     /// Where the section begins.
     pub place: Option<Range<usize>>,
     entries: HashMap<&'static str, Entry>,
+    /// Keys that were given as `null`.
+    nulls: HashSet<&'static str>,
 }
 
 impl Values {
@@ -42,6 +44,7 @@ impl Values {
             section,
             place,
             entries: HashMap::new(),
+            nulls: HashSet::new(),
         };
         match node.map(|node| (&node.value, node)) {
             Some((Value::Map(entries), _)) => {
@@ -85,6 +88,8 @@ impl Values {
         if value.is_some() || !node.is_null() {
             let (key, place) = (key.span.clone(), node.span.clone());
             self.entries.insert(row.name, Entry { key, place, value });
+        } else {
+            self.nulls.insert(row.name);
         }
     }
 
@@ -107,6 +112,11 @@ impl Values {
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         debug_assert!(self.section.key(key).is_some(), "no key {key}");
         self.entries.get(key)
+    }
+
+    /// Whether a key was given as `null`.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        self.nulls.contains(key)
     }
 
     /// A problem at a key, or at its value.
