@@ -9,6 +9,19 @@ use serde_json::Value;
 
 /// The cases of all architectures.
 pub const CASES: &[&str] = &[
+    "eqv2_default_arch",
+    "eqv2_embed_none",
+    "eqv2_embed_shared",
+    "eqv2_force_head_small",
+    "eqv2_gate_grid",
+    "eqv2_gate_nogrid",
+    "eqv2_layer_norm",
+    "eqv2_mshare",
+    "eqv2_rms_norm_sh",
+    "eqv2_s2_nogrid",
+    "eqv2_s2sep_nogrid",
+    "eqv2_small",
+    "eqv2_trainyaml",
     "liten_1layer_trbf",
     "liten_3layers",
     "liten_charge_spin",

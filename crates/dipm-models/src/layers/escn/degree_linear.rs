@@ -1,5 +1,7 @@
 //! Matrices by degree.
 
+use std::ops::Range;
+
 use dipm_field::Field;
 
 use crate::{Init, ParameterSpec};
@@ -34,8 +36,14 @@ impl DegreeLinear {
 
     /// Applies the layer to all degrees.
     pub fn forward<'g>(&self, x: Field<'g>) -> Field<'g> {
-        let part = |l: usize| self.degree(x.slice(0, l * l, 2 * l + 1), l);
-        let parts: Vec<_> = (0..self.kernel.shape[0]).map(part).collect();
+        self.degrees(x, 0..self.kernel.shape[0])
+    }
+
+    /// Applies the layer to a feature of some degrees only.
+    pub fn degrees<'g>(&self, x: Field<'g>, degrees: Range<usize>) -> Field<'g> {
+        let first_row = degrees.start * degrees.start;
+        let part = |l: usize| self.degree(x.slice(0, l * l - first_row, 2 * l + 1), l);
+        let parts: Vec<_> = degrees.map(part).collect();
         x.graph().concat(&parts, 0)
     }
 

@@ -71,6 +71,28 @@ impl SphericalNorm {
             .chain(norm.into_iter().flat_map(LayerNorm::parameters))
     }
 
+    /// Whether scalars are normalised without regard to higher degrees.
+    pub fn keeps_scalars_apart(&self) -> bool {
+        !matches!(self.kind, Kind::Together(_))
+    }
+
+    /// Normalises scalars, [1, C], where higher degrees do not matter to them.
+    ///
+    /// # Panics
+    /// When they do.
+    pub fn scalars<'g>(&self, x: Field<'g>) -> Field<'g> {
+        let graph = x.graph();
+        match &self.kind {
+            Kind::Apart(norm) => norm.forward(x),
+            Kind::EachDegree(bias) => {
+                let centred = x - x.sum_axes(&[1]) * (x.shape()[1] as f64).recip();
+                let weights = self.weights.field(graph).slice(0, 0, 1);
+                centred * inverse_size(centred, 0..=0) * weights + bias.field(graph)
+            }
+            Kind::Together(_) => panic!("scalars are normalised with all degrees"),
+        }
+    }
+
     /// Normalises a feature, [K, C].
     pub fn forward<'g>(&self, x: Field<'g>) -> Field<'g> {
         let graph = x.graph();

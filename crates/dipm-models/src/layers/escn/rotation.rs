@@ -179,6 +179,9 @@ impl<'g> Frames<'_, 'g> {
 
     /// Back, of the given degrees only: their coefficients of an edge → those of a node.
     pub fn turn_out(&self, y: Field<'g>, degrees: Range<usize>) -> Field<'g> {
+        if degrees == (0..1) {
+            return y; // scalars do not turn
+        }
         self.back(y, degrees, |_| true)
     }
 
