@@ -1,9 +1,12 @@
 //! The options of UMA.
 
+use dipm_data::DatasetInfo;
 use serde::{Deserialize, Serialize};
 
+use super::{Uma, conditioning};
 use crate::{
-    ConfigProblem, EdgeActivation, EquivariantNorm, FeedForward, ParamDtype, ReferenceEnergies,
+    Architecture, ArchitectureConfig, ConfigProblem, EdgeActivation, EquivariantNorm, FeedForward,
+    ModelError, ParamDtype, ReferenceEnergies, StructureClasses, StructureKey,
 };
 
 /// Largest degree of the features.
@@ -96,9 +99,10 @@ impl UmaConfig {
             ..Self::default()
         }
     }
+}
 
-    /// Everything that is wrong with the options.
-    pub(super) fn problems(&self) -> Vec<ConfigProblem> {
+impl ArchitectureConfig for UmaConfig {
+    fn validate(&self) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
         let mut expect = |holds: bool, key, message: String| {
             if !holds {
@@ -132,5 +136,41 @@ impl UmaConfig {
         let composition = self.use_composition_embedding;
         expect(routed || !composition, "use_composition_embedding", needs());
         problems
+    }
+
+    fn param_dtype(&self) -> ParamDtype {
+        self.param_dtype
+    }
+
+    fn atomic_energies(&self) -> Option<&ReferenceEnergies> {
+        self.atomic_energies.as_ref()
+    }
+
+    fn takes_tasks(&self) -> bool {
+        true
+    }
+
+    fn structure_keys(&self, info: &DatasetInfo) -> Vec<StructureKey> {
+        conditioning::structure_keys(info)
+    }
+
+    fn structure_classes(&self) -> Option<StructureClasses> {
+        let by_structure = self.use_composition_embedding || self.mole_dropout > 0.0;
+        Some(if by_structure {
+            StructureClasses::Apart
+        } else {
+            StructureClasses::Alike
+        })
+    }
+
+    fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
+        let num_species = info.atomic_energies_map.elements().len();
+        if num_species == 0 {
+            return Err(ModelError::Dataset {
+                target: "uma",
+                reason: "it names no elements".to_owned(),
+            });
+        }
+        Ok(Box::new(Uma::new(self, info, num_species)))
     }
 }
