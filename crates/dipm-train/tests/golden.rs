@@ -39,6 +39,8 @@ const CASES: &[&str] = &[
     "nequip_small",
     "nequip_soft",
     "nequip_tanh_3layers",
+    "uma_fixed_exp4_comp_tasks",
+    "uma_fixed_noexp",
     "visnet_default_arch",
     "visnet_lmax1",
     "visnet_maxmin",

@@ -132,16 +132,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 #[test]
 fn without_what_is_mended_the_stored_numbers_of_0_0_8_come_out() {
-    for case in [
-        "uma_default_arch",
-        "uma_exp3_comp_tasks",
-        "uma_exp4",
-        "uma_force_head",
-        "uma_layer_norm_spectral",
-        "uma_rms_s2sep",
-        "uma_small_noexp",
-        "uma_tasks_noexp",
-    ] {
+    for case in stored::RELEASED.iter().copied().chain(["uma_default_arch"]) {
         let Ok(golden) = std::fs::read_to_string(folder(case).join("golden.json")) else {
             println!("{case}: skipped, the file is larger than those kept here");
             continue;

@@ -44,12 +44,25 @@ pub const CASES: &[&str] = &[
     "nequip_small",
     "nequip_soft",
     "nequip_tanh_3layers",
+    "uma_fixed_exp4_comp_tasks",
+    "uma_fixed_noexp",
     "visnet_default_arch",
     "visnet_lmax1",
     "visnet_maxmin",
     "visnet_rms",
     "visnet_small",
     "visnet_trainable_rbf",
+];
+
+/// Cases of UMA with the numbers of what is mended here: only the files are compared.
+pub const RELEASED: &[&str] = &[
+    "uma_exp3_comp_tasks",
+    "uma_exp4",
+    "uma_force_head",
+    "uma_layer_norm_spectral",
+    "uma_rms_s2sep",
+    "uma_small_noexp",
+    "uma_tasks_noexp",
 ];
 
 /// A stored file.
