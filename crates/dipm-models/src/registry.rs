@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn known_and_unknown_models_are_told_apart() {
         let error = |text: &str| text.parse::<Target>().unwrap_err().to_string();
-        assert!(error("Equiformer_V2").contains("`equiformerv2` is not supported yet"));
+        assert!(error("So3_krates").contains("`so3krates` is not supported yet"));
         assert!(error("schnet").contains("unknown model `schnet`"));
         assert!(error("schnet").contains("mace, nequip"));
     }

@@ -307,7 +307,7 @@ pub fn forces_are_minus_the_energy_gradient(model: &Model) {
 }
 
 pub fn virial_is_the_derivative_by_strain(model: &Model) {
-    let h = 1e-5;
+    let h = 3e-6;
     let mut periodic = structures();
     periodic.retain(|structure| structure.cell.is_some());
     assert!(periodic.len() >= 2);
