@@ -13,16 +13,9 @@ fn predict<T: Real>(case: &str) -> Vec<Prediction> {
     Predictor::<T>::new(&model).predict(&batch).unwrap()
 }
 
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(list) => list.iter().flat_map(numbers).collect(),
-        number => vec![number.as_f64().unwrap()],
-    }
-}
-
 /// Largest difference relative to the largest stored number.
 fn difference(found: &[f64], stored: &Value) -> f64 {
-    let stored = numbers(stored);
+    let stored = stored::numbers(stored);
     assert_eq!(found.len(), stored.len());
     let scale = stored.iter().fold(0f64, |a, x| a.max(x.abs()));
     found
@@ -70,14 +63,14 @@ fn compare<T: Real>(case: &str, tolerance: f64) {
 
 #[test]
 fn double_precision_agrees_to_1e_9() {
-    for &case in stored::CASES {
+    for case in stored::cases() {
         compare::<f64>(case, 1e-9);
     }
 }
 
 #[test]
 fn single_precision_agrees_to_1e_4_of_the_largest_number() {
-    for &case in stored::CASES {
+    for case in stored::cases() {
         compare::<f32>(case, 1e-4);
     }
 }
@@ -88,7 +81,7 @@ fn single_precision_agrees_with_the_stored_single_precision_energies() {
         let golden = stored::json(&format!("{case}/golden.json"));
         let stored = &golden["f32_energy"];
         let found: Vec<f64> = predict::<f32>(case).iter().map(|p| p.energy).collect();
-        let first = numbers(stored)[..found.len()].to_vec();
+        let first = stored::numbers(stored)[..found.len()].to_vec();
         for (a, b) in found.iter().zip(first) {
             assert!((a - b).abs() < 2e-5 * b.abs(), "{case}: {a} {b}");
         }

@@ -35,10 +35,11 @@ struct TrainedParameter {
 
 impl<T: Real + dipm_models::Real> TrainingStep<T> {
     /// Plans loss, gradient and evaluation of a model. The stress is part of the training plan only
-    /// if a stage of the loss weighs it.
-    pub fn new(model: &Model, loss: &LossConfig) -> Self {
+    /// if a stage of the loss weighs it. In [`Mode::Evaluation`] loss and gradient are those without
+    /// the random numbers of training.
+    pub fn new(model: &Model, loss: &LossConfig, mode: Mode) -> Self {
         let graph = Graph::new();
-        let potential = Potential::new(&graph, model, T::PRECISION, Mode::Training);
+        let potential = Potential::new(&graph, model, T::PRECISION, mode);
         let stress = loss.uses_stress().then_some(potential.stress);
         let fields = LossFields::new(loss.kind, potential.energies, potential.forces, stress);
         let inputs: Vec<_> = potential

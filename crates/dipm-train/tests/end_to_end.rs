@@ -9,7 +9,7 @@ use std::time::Duration;
 use dipm_data::{
     Amount, BatchLimits, DatasetOptions, DatasetPaths, Loader, LoaderOptions, Prepared, prepare,
 };
-use dipm_models::{Model, NequipConfig};
+use dipm_models::{Mode, Model, NequipConfig};
 use dipm_train::{
     CheckpointConfig, Checkpoints, EvaluationRecord, LossConfig, LossKind, MetricRecord, Observer,
     OptimizerConfig, Outcome, Silent, TrainedModel, Trainer, TrainerConfig, TrainingData,
@@ -94,7 +94,7 @@ fn run(
     let validation = loader(data.valid.as_ref().unwrap(), false);
     let test = loader(data.test.as_ref().unwrap(), false);
     let config = config(directory, num_epochs);
-    let step = TrainingStep::<f32>::new(&model, &config.loss);
+    let step = TrainingStep::<f32>::new(&model, &config.loss, Mode::Training);
     let layout = step.layout().clone();
     let mut trainer = Trainer::new(config, step, layout, flat_parameters(&model)).unwrap();
     let data = TrainingData {

@@ -1,4 +1,5 @@
-//! Structures and numbers of dipm 0.0.8 stored beside the tests.
+//! Structures and numbers of dipm 0.0.8, stored beside the tests of this crate or, where they are
+//! large, beside the repository.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,16 +66,44 @@ pub const RELEASED: &[&str] = &[
     "uma_tasks_noexp",
 ];
 
-/// A stored file.
+/// A stored file, which is beside the repository if it is not in it.
 pub fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let own = crates.join("dipm-models/tests/golden").join(name);
+    match own.exists() {
+        true => own,
+        false => crates.join("../../shared/golden").join(name),
+    }
+}
+
+/// The cases that are there; the others are named.
+pub fn cases() -> impl Iterator<Item = &'static str> {
+    available(CASES)
+}
+
+/// Those of some cases that are there; the others are named.
+pub fn available(cases: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    let is_there = |case: &&str| {
+        let file = path(&format!("{case}/golden.json"));
+        if !file.exists() {
+            println!("{case:30} skipped: there is no {}", file.display());
+        }
+        file.exists()
+    };
+    cases.iter().copied().filter(is_there)
 }
 
 /// A stored JSON file.
 pub fn json(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path(name)).unwrap()).unwrap()
+}
+
+/// The numbers of a JSON value, row-major.
+pub fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(list) => list.iter().flat_map(numbers).collect(),
+        number => vec![number.as_f64().unwrap()],
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,9 +118,13 @@ struct Stored {
     senders: Vec<u32>,
     receivers: Vec<u32>,
     shifts: Vec<[f64; 3]>,
+    ref_energy: f64,
+    ref_forces: Vec<[f64; 3]>,
+    ref_stress: [[f64; 3]; 3],
+    weight: Option<f64>,
 }
 
-/// Four structures with their edges at a cutoff of 4 Å: a molecule, two crystals, a larger cell.
+/// Four labelled structures with their edges at a cutoff of 4 Å: a molecule, two crystals, a larger cell.
 pub fn graphs() -> Vec<Graph> {
     let stored = json("STRUCTS_4.json");
     let structures: Vec<Stored> = serde_json::from_value(stored["structures"].clone()).unwrap();
@@ -100,6 +133,10 @@ pub fn graphs() -> Vec<Graph> {
         structure.charge = Some(s.charge);
         structure.spin = Some(s.spin);
         structure.task = Some(s.task);
+        structure.energy = Some(s.ref_energy);
+        structure.forces = Some(s.ref_forces);
+        structure.stress = Some(s.ref_stress);
+        structure.weight = s.weight.unwrap_or(1.0);
         let shift = |shift: &[f64; 3]| shift.map(|x| x as i32);
         let mut edges: Vec<_> = s
             .receivers

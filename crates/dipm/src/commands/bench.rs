@@ -7,7 +7,7 @@ use crate::datasets::Datasets;
 use crate::resources::{cpu_seconds, peak_memory_mib};
 use crate::run_config::{ComputeType, RunConfig};
 use dipm_data::Batch;
-use dipm_models::{Model, NoiseKey, Predictor};
+use dipm_models::{Mode, Model, NoiseKey, Predictor};
 use dipm_train::{
     Ema, Objective, Optimizer, Real, TrainError, TrainingStep, decayed_parameters, flat_parameters,
 };
@@ -74,7 +74,7 @@ struct Step<T> {
 impl<T: Real + dipm_models::Real> Step<T> {
     fn new(config: &RunConfig, model: &Model) -> Self {
         let section = &config.train;
-        let objective = TrainingStep::<T>::new(model, &section.loss);
+        let objective = TrainingStep::<T>::new(model, &section.loss, Mode::Training);
         let layout = objective.layout();
         let names = layout.sizes().map(|(name, _)| name);
         let decays = decayed_parameters(names, section.optimizer.apply_weight_decay_mask);

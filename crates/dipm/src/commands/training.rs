@@ -10,7 +10,7 @@ use crate::report::{self, Report};
 use crate::resources;
 use crate::run_config::{ComputeType, RunConfig};
 use dipm_data::Loader;
-use dipm_models::{Model, NoiseKey};
+use dipm_models::{Mode, Model, NoiseKey};
 use dipm_train::{
     Batches, Objective, Outcome, Real, TrainError, Trainer, TrainerConfig, TrainingData,
     TrainingStep, flat_parameters, with_parameters,
@@ -81,7 +81,7 @@ fn train<T: Real + dipm_models::Real>(
     };
     let (valid, test) = (evaluation(&prepared.valid)?, evaluation(&prepared.test)?);
     let section = &config.train;
-    let mut objective = TrainingStep::<T>::new(model, &section.loss);
+    let mut objective = TrainingStep::<T>::new(model, &section.loss, Mode::Training);
     let parameters = flat_parameters::<T>(model);
     if args.explain_plan {
         return explain(&mut objective, &parameters, &train, config);
