@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::layers::Edges;
-use crate::{ModelError, NoiseSpec, ParamDtype, ParameterSpec, ReferenceEnergies, StructureKey};
+use crate::{
+    ModelError, NoiseSpec, ParamDtype, ParameterSpec, ReferenceEnergies, StructureClasses,
+    StructureKey,
+};
 
 /// Something wrong with an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,13 @@ pub trait ArchitectureConfig: Serialize + DeserializeOwned + Default {
     /// others beside the species.
     fn structure_keys(&self, _info: &DatasetInfo) -> Vec<StructureKey> {
         Vec::new()
+    }
+
+    /// Which structures the network treats alike; `None` if it does not ask. With classes it may
+    /// also use their table, the maps to it from structures, atoms and edges, and from it to the
+    /// tables of the keys.
+    fn structure_classes(&self) -> Option<StructureClasses> {
+        None
     }
 
     /// The network for a dataset. The options are valid.

@@ -121,6 +121,50 @@ words! {
 }
 
 words! {
+    /// How features of several degrees are normalised before a layer.
+    EquivariantNorm, "norm" {
+        /// Each degree by itself.
+        LayerNorm = "layer_norm",
+        /// Scalars by themselves, all higher degrees by one factor.
+        LayerNormSh = "layer_norm_sh",
+        /// All degrees by one factor.
+        RmsNormSh = "rms_norm_sh",
+    }
+}
+
+words! {
+    /// What stands between the two convolutions of a layer.
+    EdgeActivation, "activation" {
+        /// Every degree above 0 is multiplied by a sigmoid.
+        Gate = "gate",
+        /// The silu at points of a sphere around the edge, and of scalars apart.
+        S2Sep = "s2_sep",
+    }
+}
+
+words! {
+    /// The network that each atom passes after its messages.
+    FeedForward, "feed-forward network" {
+        /// Matrices by degree with a gate between them.
+        Spectral = "spectral",
+        /// A network at the points of a sphere around the atom.
+        Grid = "grid",
+    }
+}
+
+words! {
+    /// How a radial network is told the elements at the ends of its edge.
+    AtomEdgeEmbedding, "embedding of atoms for edges" {
+        /// Not at all.
+        None = "none",
+        /// By embeddings of its own.
+        Isolated = "isolated",
+        /// By embeddings that all radial networks share.
+        Shared = "shared",
+    }
+}
+
+words! {
     /// How parameters are stored in a file.
     ParamDtype, "parameter dtype" {
         /// 32 bits.

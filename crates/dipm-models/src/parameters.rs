@@ -15,6 +15,8 @@ pub enum Init {
     TruncatedNormal(f64),
     /// Uniform between minus and plus this bound.
     Uniform(f64),
+    /// Uniform between these bounds.
+    Between(f64, f64),
     /// All values equal.
     Constant(f64),
     /// Equally spaced, the first and the last value given.
@@ -46,6 +48,7 @@ impl Init {
                 }
             },
             Self::Uniform(bound) => bound * (2.0 * rng.random::<f64>() - 1.0),
+            Self::Between(low, high) => low + (high - low) * rng.random::<f64>(),
             Self::Constant(value) => value,
             Self::Spaced(first, last) => spaced(first, last, index, len),
         }
@@ -156,6 +159,9 @@ mod tests {
         assert!(largest <= 0.5 / TRUNCATED_STD && largest > 0.56);
         let (mean, std, largest) = moments(Init::xavier(2, 4));
         assert!(mean.abs() < 0.01 && (std - 3f64.sqrt().recip()).abs() < 0.01 && largest <= 1.0);
+        let (mean, std, largest) = moments(Init::Between(2.0, 3.0));
+        assert!((mean - 2.5).abs() < 0.01 && (std - 12f64.sqrt().recip()).abs() < 0.01);
+        assert!(largest <= 3.0);
         assert_eq!(moments(Init::Constant(0.5)), (0.5, 0.0, 0.5));
         let spaced = ParameterSpec::new("w", &[5], Init::Spaced(1.0, -1.0)).initialize(7);
         assert_eq!(spaced.values, [1.0, 0.5, 0.0, -0.5, -1.0]);

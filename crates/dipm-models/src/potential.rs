@@ -5,7 +5,8 @@ use dipm_field::{Bindings, Field, Graph, Map, ProductTable, Slot, Space, grad};
 
 use crate::layers::{Edges, SPECIES, SPECIES_TABLE};
 use crate::noise::Noise;
-use crate::{Mode, Model, ModelError, NoiseKey, NoiseSpec, Precision, Real, StructureKey};
+use crate::structure_classes::ClassRows;
+use crate::{Mode, Model, ModelError, NoiseKey, NoiseSpec, Output, Precision, Real, StructureKey};
 
 /// Name of the input r_receiver − r_sender + shift · cell in Å, [Edges, 3].
 const EDGE_VECTORS: &str = "edge_vectors";
@@ -42,9 +43,14 @@ impl<'g> Potential<'g> {
     /// Fᵢ = Σ_{e from i} gₑ − Σ_{e to i} gₑ and virial = Σₑ ½ (vₑ gₑᵀ + gₑ vₑᵀ). In training, the
     /// numbers of [`Potential::noise`] are bound with [`BatchInputs::with_noise`].
     pub fn new(graph: &'g Graph, model: &Model, precision: Precision, mode: Mode) -> Self {
-        let architecture = model.architecture();
         let vectors = graph.input(EDGE_VECTORS, Space::Edges, &[3]);
-        let output = architecture.forward(&Edges::new(vectors, precision, mode));
+        let edges = Edges::new(vectors, precision, mode);
+        Self::of(model, &edges, model.architecture().forward(&edges))
+    }
+
+    /// What follows from the output of a network.
+    pub(crate) fn of(model: &Model, edges: &Edges<'g>, output: Output<'g>) -> Self {
+        let (graph, vectors) = (edges.graph(), edges.vectors);
         let scale = model.dataset_info.scaling_stdev;
         let node_energies = output.node_energies * scale;
         let energies = node_energies.sum(Map::AtomStructure);
@@ -58,6 +64,7 @@ impl<'g> Potential<'g> {
         let virials = graph
             .product(&symmetric_outer_product(), 2, &operands)
             .sum(Map::EdgeStructure);
+        let architecture = model.architecture();
         let specs = architecture.parameters();
         let parameter = |spec: &crate::ParameterSpec| (spec.name.clone(), spec.field(graph));
         Self {
@@ -67,7 +74,7 @@ impl<'g> Potential<'g> {
             virials,
             stress: virials * graph.input(INVERSE_VOLUMES, Space::Structures, &[1]),
             parameters: specs.iter().map(parameter).collect(),
-            noise: match mode {
+            noise: match edges.mode {
                 Mode::Training => architecture.noise(),
                 Mode::Evaluation => Vec::new(),
             },
@@ -93,6 +100,7 @@ pub struct BatchInputs<T> {
     inverse_volumes: Vec<T>,
     num_species: usize,
     structure_rows: Vec<(StructureKey, Vec<u32>)>,
+    classes: Option<ClassRows>,
     noise: Noise<T>,
 }
 
@@ -105,6 +113,8 @@ impl<T: Real> BatchInputs<T> {
         let vectors = batch.edge_vectors();
         let rows = |key: StructureKey| Ok((key, key.rows(batch)?));
         let keys = model.structure_keys().into_iter();
+        let structure_rows = keys.map(rows).collect::<Result<Vec<_>, ModelError>>()?;
+        let classes = model.config.structure_classes();
         Ok(Self {
             edge_vectors: vectors
                 .as_flattened()
@@ -117,7 +127,8 @@ impl<T: Real> BatchInputs<T> {
                 .map(|v| T::from_double(v.recip()))
                 .collect(),
             num_species: model.species().len(),
-            structure_rows: keys.map(rows).collect::<Result<_, ModelError>>()?,
+            classes: classes.map(|classes| ClassRows::new(classes, &structure_rows, batch)),
+            structure_rows,
             noise: Noise::default(),
         })
     }
@@ -148,6 +159,10 @@ impl<T: Real> BatchInputs<T> {
             .map(SPECIES, &batch.species)
             .input(EDGE_VECTORS, &self.edge_vectors)
             .input(INVERSE_VOLUMES, &self.inverse_volumes);
+        let bindings = match &self.classes {
+            Some(classes) => classes.bind(bindings),
+            None => bindings,
+        };
         let keys = self.structure_rows.iter();
         keys.fold(self.noise.bind(bindings), |bindings, (key, rows)| {
             bindings

@@ -6,12 +6,16 @@ use dipm_data::DatasetInfo;
 use serde_json::Value;
 
 use crate::architecture::{Architecture, ArchitectureConfig};
+use crate::equiformer_v2::EquiformerV2Config;
 use crate::liten::LitenConfig;
 use crate::mace::MaceConfig;
 use crate::nequip::NequipConfig;
 use crate::options::fold;
+use crate::uma::UmaConfig;
 use crate::visnet::VisnetConfig;
-use crate::{ConfigProblem, ModelError, ParamDtype, ReferenceEnergies, StructureKey};
+use crate::{
+    ConfigProblem, ModelError, ParamDtype, ReferenceEnergies, StructureClasses, StructureKey,
+};
 
 /// Names of all architectures of the format, supported or not.
 const NAMES: [&str; 7] = [
@@ -124,6 +128,13 @@ macro_rules! architectures {
                 }
             }
 
+            /// Which structures the network treats alike.
+            pub fn structure_classes(&self) -> Option<StructureClasses> {
+                match self {
+                    $(Self::$variant(config) => config.structure_classes(),)*
+                }
+            }
+
             fn build_valid(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
                 match self {
                     $(Self::$variant(config) => config.build(info),)*
@@ -144,6 +155,8 @@ architectures! {
     Nequip(NequipConfig) = "nequip",
     Visnet(VisnetConfig) = "visnet",
     Liten(LitenConfig) = "liten",
+    EquiformerV2(EquiformerV2Config) = "equiformerv2",
+    Uma(UmaConfig) = "uma",
 }
 
 impl FromStr for Target {
@@ -199,7 +212,7 @@ mod tests {
     #[test]
     fn known_and_unknown_models_are_told_apart() {
         let error = |text: &str| text.parse::<Target>().unwrap_err().to_string();
-        assert!(error("Equiformer_V2").contains("`equiformerv2` is not supported yet"));
+        assert!(error("So3_krates").contains("`so3krates` is not supported yet"));
         assert!(error("schnet").contains("unknown model `schnet`"));
         assert!(error("schnet").contains("mace, nequip"));
     }

@@ -50,10 +50,13 @@ impl StructureKey {
 
     /// Structure → row of the table.
     pub fn map(self) -> Map {
-        Map::Index {
-            from: Space::Structures,
-            table: self.table(),
-        }
+        self.map_from(Space::Structures)
+    }
+
+    /// Row of a space whose rows have the key → row of the table.
+    pub fn map_from(self, from: Space) -> Map {
+        let table = self.table();
+        Map::Index { from, table }
     }
 
     /// The row of each structure of a table of parameters `[R, …]`, […] over structures.

@@ -6,9 +6,91 @@ mod stored;
 
 use contract::contract;
 use dipm_models::{
-    Activation, Envelope, LitenConfig, MaceConfig, NequipConfig, VectorNorm, VisnetConfig,
+    Activation, AtomEdgeEmbedding, EdgeActivation, Envelope, EquiformerV2Config, EquivariantNorm,
+    FeedForward, LitenConfig, MaceConfig, NequipConfig, UmaConfig, VectorNorm, VisnetConfig,
 };
 
+// EquiformerV2 has no cutoff function, so nothing is smooth at the cutoff, and it tells left from
+// right.
+contract!(
+    equiformer_v2,
+    EquiformerV2Config {
+        grid_resolution: Some(14),
+        ..EquiformerV2Config::small()
+    },
+    [],
+    [
+        rotation_turns_forces_and_stress_but_for_the_grid
+        a_mirror_image_has_another_energy
+        forces_are_minus_the_energy_gradient
+    ]
+);
+contract!(
+    equiformer_v2_with_gates,
+    EquiformerV2Config {
+        num_layers: 3,
+        m_max: 2,
+        norm_type: EquivariantNorm::LayerNorm,
+        use_gate_act: true,
+        use_grid_mlp: false,
+        ..EquiformerV2Config::small()
+    },
+    [],
+    [
+        rotation_turns_forces_and_stress
+        a_mirror_image_has_another_energy
+        forces_are_minus_the_energy_gradient
+    ]
+);
+contract!(
+    equiformer_v2_with_a_force_head,
+    EquiformerV2Config {
+        force_head: true,
+        use_gate_act: true,
+        use_grid_mlp: false,
+        use_m_share_rad: true,
+        ..EquiformerV2Config::small()
+    },
+    [],
+    [
+        rotation_turns_forces_and_stress
+        a_mirror_image_has_another_energy
+    ]
+);
+contract!(
+    equiformer_v2_with_grids_in_place_of_gates,
+    EquiformerV2Config {
+        norm_type: EquivariantNorm::RmsNormSh,
+        grid_resolution: Some(14),
+        use_attn_renorm: false,
+        use_grid_mlp: false,
+        use_sep_s2_act: false,
+        atom_edge_embedding: AtomEdgeEmbedding::None,
+        ..EquiformerV2Config::small()
+    },
+    [],
+    [
+        rotation_turns_forces_and_stress_but_for_the_grid
+        a_mirror_image_has_another_energy
+        forces_are_minus_the_energy_gradient
+    ]
+);
+contract!(
+    equiformer_v2_of_order_zero,
+    EquiformerV2Config {
+        num_layers: 1,
+        m_max: 0,
+        atom_edge_embedding: AtomEdgeEmbedding::Shared,
+        grid_resolution: Some(14),
+        ..EquiformerV2Config::small()
+    },
+    [],
+    [
+        rotation_turns_forces_and_stress_but_for_the_grid
+        reflection_turns_forces_and_stress // with real parts only, left equals right
+        forces_are_minus_the_energy_gradient
+    ]
+);
 contract!(mace, MaceConfig::small());
 contract!(
     mace_of_scalars,
@@ -120,4 +202,70 @@ contract!(
         ..LitenConfig::small()
     },
     [energy_and_forces_are_smooth_at_the_cutoff_without_message_biases]
+);
+// UMA tells left from right where it keeps orders above 0.
+contract!(
+    uma,
+    UmaConfig::small(),
+    [energy_and_forces_are_smooth_at_the_cutoff],
+    [
+        rotation_turns_forces_and_stress
+        a_mirror_image_has_another_energy
+        forces_are_minus_the_energy_gradient
+    ]
+);
+contract!(
+    uma_of_one_kernel,
+    UmaConfig {
+        l_max: 3,
+        m_max: 3,
+        num_experts: 0,
+        norm_type: EquivariantNorm::LayerNorm,
+        ..UmaConfig::small()
+    },
+    [energy_and_forces_are_smooth_at_the_cutoff],
+    [
+        rotation_turns_forces_and_stress
+        a_mirror_image_has_another_energy
+        forces_are_minus_the_energy_gradient
+    ]
+);
+contract!(
+    uma_of_order_zero,
+    UmaConfig {
+        m_max: 0,
+        num_experts: 2,
+        norm_type: EquivariantNorm::RmsNormSh,
+        mole_dropout: 0.1,
+        ..UmaConfig::small()
+    },
+    [energy_and_forces_are_smooth_at_the_cutoff]
+);
+contract!(
+    uma_on_grids,
+    UmaConfig {
+        num_layers: 1,
+        act_type: EdgeActivation::S2Sep,
+        ff_type: FeedForward::Grid,
+        grid_resolution: Some(26),
+        ..UmaConfig::small()
+    },
+    [energy_and_forces_are_smooth_at_the_cutoff],
+    [
+        rotation_turns_forces_and_stress_but_for_the_grid
+        a_mirror_image_has_another_energy
+        forces_are_minus_the_energy_gradient
+    ]
+);
+contract!(
+    uma_with_a_force_head,
+    UmaConfig {
+        force_head: true,
+        ..UmaConfig::small()
+    },
+    [energy_and_forces_are_smooth_at_the_cutoff],
+    [
+        rotation_turns_forces_and_stress
+        a_mirror_image_has_another_energy
+    ]
 );

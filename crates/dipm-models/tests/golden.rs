@@ -1,5 +1,6 @@
 //! Comparison with stored energies, forces and stress of dipm 0.0.8, computed in f64.
 
+#[allow(dead_code)] // the cases whose numbers are compared
 mod stored;
 
 use dipm_data::{Batch, Graph};

@@ -80,7 +80,7 @@ fn edit(metadata: &mut HashMap<String, String>, key: &str, change: impl FnOnce(&
 #[test]
 fn a_loaded_and_saved_file_equals_the_stored_one() {
     let directory = tempfile::tempdir().unwrap();
-    for case in stored::cases() {
+    for case in stored::cases().chain(stored::available(stored::RELEASED)) {
         let original = stored::path(case).join("weights.safetensors");
         let copy = directory.path().join("copy.safetensors");
         let model = Model::load(&original).unwrap();
@@ -162,7 +162,7 @@ fn files_that_are_not_models_are_refused_with_the_reason() {
         Model::load(file).unwrap_err().to_string()
     };
     assert!(with("target", "schnet").contains("unknown model `schnet`"));
-    assert!(with("target", "uma").contains("`uma` is not supported yet"));
+    assert!(with("target", "so3krates").contains("`so3krates` is not supported yet"));
     assert!(with("predict_stress", "maybe").contains("`predict_stress` is `maybe`"));
     assert!(with("config", "{").contains("`config`"));
     let text = directory.path().join("text.safetensors");

@@ -203,6 +203,9 @@ fn all_cases_agree_to_1e_9_in_double_precision() {
             failed.push(case);
         }
     }
+    for case in stored::available(stored::RELEASED) {
+        println!("{case:30} not compared: numbers of defects of 0.0.8 that are mended here");
+    }
     assert!(failed.is_empty(), "{failed:?}");
 }
 

@@ -24,6 +24,12 @@ impl Dense {
         Self::new(prefix, num_in, num_out, Init::lecun(num_in))
     }
 
+    /// A layer with a bias, its kernel normal of standard deviation 1/√n_in.
+    pub fn normal(prefix: &str, num_in: usize, num_out: usize) -> Self {
+        let init = Init::Normal((num_in as f64).sqrt().recip());
+        Self::new(prefix, num_in, num_out, init)
+    }
+
     fn new(prefix: &str, num_in: usize, num_out: usize, init: Init) -> Self {
         let bias = ParameterSpec::new(format!("{prefix}.bias"), &[num_out], Init::Constant(0.0));
         Self {

@@ -6,7 +6,7 @@ use crate::{Init, ParameterSpec};
 
 /// h = W\[index\].
 ///
-/// Parameter `PREFIX.embedding`, [R, C], normal of standard deviation 1/√C.
+/// Parameter `PREFIX.embedding`, [R, C], normal of standard deviation 1/√C unless said otherwise.
 #[derive(Debug, Clone)]
 pub struct Embedding {
     rows: ParameterSpec,
@@ -20,6 +20,18 @@ impl Embedding {
         Self {
             rows: ParameterSpec::new(name, &[num_rows, channels], init),
         }
+    }
+
+    /// The embedding with another start.
+    #[must_use]
+    pub fn starting(mut self, init: Init) -> Self {
+        self.rows.init = init;
+        self
+    }
+
+    /// All rows, [R, C] over Const.
+    pub fn table<'g>(&self, graph: &'g Graph) -> Field<'g> {
+        self.rows.field(graph)
     }
 
     /// The parameter.

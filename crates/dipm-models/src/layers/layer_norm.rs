@@ -36,12 +36,13 @@ impl LayerNorm {
         [&self.scale, &self.bias].into_iter()
     }
 
-    /// Normalises scalars, `[C]`.
+    /// Normalises the last axis, [.., C].
     pub fn forward<'g>(&self, x: Field<'g>) -> Field<'g> {
         let graph = x.graph();
         let per_channel = (self.scale.len() as f64).recip();
-        let centred = x - x.sum_axes(&[0]) * per_channel;
-        let variance = (centred * centred).sum_axes(&[0]) * per_channel;
+        let last = [x.shape().len() - 1];
+        let centred = x - x.sum_axes(&last) * per_channel;
+        let variance = (centred * centred).sum_axes(&last) * per_channel;
         let factor = (variance + self.epsilon).sqrt().recip();
         centred * (factor * self.scale.field(graph)) + self.bias.field(graph)
     }

@@ -10,6 +10,7 @@ mod dense;
 mod dropout;
 mod edges;
 mod embedding;
+pub mod escn;
 mod exp_normal;
 mod gate;
 mod harmonics;
