@@ -15,7 +15,7 @@ use dipm_models::{
 contract!(
     equiformer_v2,
     EquiformerV2Config {
-        grid_resolution: Some(14),
+        grid_resolution: Some(20),
         ..EquiformerV2Config::small()
     },
     [],
@@ -60,8 +60,9 @@ contract!(
 contract!(
     equiformer_v2_with_grids_in_place_of_gates,
     EquiformerV2Config {
+        l_max: 3,
         norm_type: EquivariantNorm::RmsNormSh,
-        grid_resolution: Some(14),
+        grid_resolution: Some(24),
         use_attn_renorm: false,
         use_grid_mlp: false,
         use_sep_s2_act: false,
@@ -81,7 +82,7 @@ contract!(
         num_layers: 1,
         m_max: 0,
         atom_edge_embedding: AtomEdgeEmbedding::Shared,
-        grid_resolution: Some(14),
+        grid_resolution: Some(20),
         ..EquiformerV2Config::small()
     },
     [],

@@ -227,6 +227,28 @@ fn the_plan_is_explained() {
 }
 
 #[test]
+fn forces_and_stress_are_compared_with_finite_differences() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../dipm-models/tests/golden/nequip_small/weights.safetensors");
+    let cell = "Lattice=\"4.2 0 0 0.3 4.5 0 0 0.2 4.8\" pbc=\"T T T\"";
+    let atoms = "H 0.1 0.2 0.3\nC 1.1 0.4 0.2\nO 2.0 1.3 0.5";
+    let text = format!("3\n{cell} Properties=species:S:1:pos:R:3\n{atoms}\n");
+    std::fs::write(directory.path().join("crystal.xyz"), text).unwrap();
+    let model = model.to_str().unwrap();
+    let arguments = ["predict", model, "crystal.xyz", "--check-derivatives"];
+    let output = run(directory.path(), &arguments);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last = text.lines().last().unwrap();
+    let words: Vec<&str> = last.split_whitespace().collect();
+    let after = |name| {
+        let place = words.iter().position(|word| *word == name).unwrap();
+        words[place + 1].parse::<f64>().unwrap()
+    };
+    assert!(after("forces") < 1e-5 && after("stress") < 1e-6, "{last}");
+}
+
+#[test]
 fn help_and_version_are_there() {
     let directory = tempfile::tempdir().unwrap();
     let text =

@@ -344,7 +344,6 @@ fn what_comes_later_is_refused() {
 #[test]
 fn other_architectures_are_refused() {
     for (name, target, part) in [
-        ("target_uma", "UMA", "UMA is not supported yet"),
         (
             "target_so3krates",
             "so3krates",

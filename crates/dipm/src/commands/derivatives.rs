@@ -25,7 +25,7 @@ pub(super) fn run(model: &Model, files: &[std::path::PathBuf]) -> Result<(), Fai
         "{:>7} {:>6} {:>15} {:>15} {:>17} {:>17}  origin",
         "number", "atoms", "|F·u| (eV/Å)", "difference", "|stress| (eV/Å³)", "difference"
     );
-    let mut worst = [0.0f64; 2];
+    let (mut worst_force, mut worst_stress) = (0.0f64, None::<f64>);
     for item in 0..dataset.len() {
         let structure = dataset.graph(item)?.structure;
         let forces = check.forces(&structure)?;
@@ -44,14 +44,16 @@ pub(super) fn run(model: &Model, files: &[std::path::PathBuf]) -> Result<(), Fai
             shown(stress),
             structure.origin
         );
-        worst[0] = worst[0].max(forces.difference);
-        worst[1] = worst[1].max(stress.map_or(0.0, |a| a.difference));
+        worst_force = worst_force.max(forces.difference);
+        if let Some(stress) = stress {
+            worst_stress =
+                Some(worst_stress.map_or(stress.difference, |w| w.max(stress.difference)));
+        }
     }
+    let stress = worst_stress.map_or(String::new(), |w| format!(", stress {w:.1e} eV/Å³"));
     println!(
-        "largest of {}: forces {:.1e} eV/Å, stress {:.1e} eV/Å³",
-        dataset.len(),
-        worst[0],
-        worst[1]
+        "largest of {}: forces {worst_force:.1e} eV/Å{stress}",
+        dataset.len()
     );
     Ok(())
 }

@@ -21,10 +21,6 @@ const OWN: &[&str] = &[
     "dtype",
 ];
 
-/// Architectures whose options are in the table of keys. The others of the registry can be built and
-/// evaluated, but not configured yet.
-const WITH_KEYS: &[Target] = &[Target::Nequip, Target::Mace, Target::Visnet, Target::Liten];
-
 /// Architectures as written in the documentation.
 const NAMES: &[(&str, &str)] = &[
     ("nequip", "NequIP"),
@@ -50,7 +46,7 @@ pub(super) fn is_unknowable(model: Option<&Node>, key: &str) -> bool {
 /// The architecture of a name; case and underscores do not matter.
 fn trainable(name: &str) -> Option<Target> {
     let folded = name.replace('_', "").to_lowercase();
-    WITH_KEYS
+    Target::ALL
         .iter()
         .copied()
         .find(|target| target.name() == folded)
@@ -66,7 +62,7 @@ pub(super) fn target(values: &Values, problems: &mut Vec<Problem>) -> Option<Tar
         return Some(target);
     }
     let folded = written.replace('_', "").to_lowercase();
-    let can: Vec<&str> = WITH_KEYS
+    let can: Vec<&str> = Target::ALL
         .iter()
         .map(|target| display(target.name()))
         .collect();
