@@ -5,24 +5,11 @@ mod stored;
 
 use dipm_data::{Batch, Graph};
 use dipm_models::{Model, Prediction, Predictor, Real};
-use serde_json::Value;
 
 fn predict<T: Real>(case: &str) -> Vec<Prediction> {
     let model = Model::load(stored::path(case).join("weights.safetensors")).unwrap();
     let batch = Batch::new(&stored::graphs(), &model.species()).unwrap();
     Predictor::<T>::new(&model).predict(&batch).unwrap()
-}
-
-/// Largest difference relative to the largest stored number.
-fn difference(found: &[f64], stored: &Value) -> f64 {
-    let stored = stored::numbers(stored);
-    assert_eq!(found.len(), stored.len());
-    let scale = stored.iter().fold(0f64, |a, x| a.max(x.abs()));
-    found
-        .iter()
-        .zip(&stored)
-        .fold(0f64, |a, (x, y)| a.max((x - y).abs()))
-        / scale
 }
 
 /// Compares a case and prints its largest difference.
@@ -49,12 +36,12 @@ fn compare<T: Real>(case: &str, tolerance: f64) {
             ),
             ("stress", stress.as_flattened().to_vec(), &stored["stress"]),
         ] {
-            let error = difference(&numbers, stored);
+            let error = stored::difference(&numbers, &stored::numbers(stored));
             assert!(
                 error < tolerance,
                 "{case}, structure {index}: {name} differ by {error:e}"
             );
-            largest = largest.max(error);
+            largest = stored::worse(largest, error);
         }
     }
     let bits = 8 * size_of::<T>();

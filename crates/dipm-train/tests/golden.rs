@@ -16,11 +16,20 @@ use dipm_train::{
 };
 use safetensors::SafeTensors;
 use serde_json::Value;
+use stored::{difference, worse};
 
 const KINDS: [(&str, LossKind); 3] = [
     ("mse", LossKind::Mse),
     ("huber", LossKind::Huber),
     ("l2mae", LossKind::L2mae),
+];
+/// Cases of which the gradients of all kinds of loss are stored.
+const HAVE_ALL_GRADIENTS: &[&str] = &[
+    "eqv2_small",
+    "liten_small",
+    "mace_small",
+    "nequip_small",
+    "visnet_small",
 ];
 /// Of no consequence in evaluation.
 const NO_NOISE: NoiseKey = NoiseKey {
@@ -85,17 +94,6 @@ fn flat(path: &Path, prefix: &str, step_layout: &dipm_train::ParameterLayout) ->
     names.flat_map(read).collect()
 }
 
-/// Largest difference over the largest stored number.
-fn difference(found: &[f64], stored: &[f64]) -> f64 {
-    assert_eq!(found.len(), stored.len());
-    let scale = stored.iter().fold(0.0, |a: f64, x| a.max(x.abs()));
-    found
-        .iter()
-        .zip(stored)
-        .fold(0.0, |a: f64, (x, y)| a.max((x - y).abs()))
-        / scale
-}
-
 /// The weighted loss and its gradient, without the random numbers of training.
 fn evaluate<T: Real + dipm_models::Real>(
     case: &str,
@@ -126,31 +124,66 @@ fn loss_error<T: Real + dipm_models::Real>(case: &str) -> f64 {
         ] {
             let stored = golden[key][name].as_f64().unwrap();
             let (loss, ..) = evaluate::<T>(case, kind, weights);
-            largest = largest.max((loss - stored).abs() / stored);
+            largest = worse(largest, (loss - stored).abs() / stored);
         }
     }
     largest
 }
 
-/// Largest difference of a gradient relative to its largest number, and whether some of the stored
-/// gradients are rounded to single precision.
-fn gradient_error<T: Real + dipm_models::Real>(case: &str) -> (f64, bool) {
-    let (mut largest, mut rounded) = (0.0f64, false);
-    for (name, kind) in KINDS {
-        let suffix = match name {
+/// How well a gradient agrees with a stored one.
+struct GradientError {
+    kind: &'static str,
+    /// The parameter with the largest difference, and this relative to the largest number of all.
+    parameter: String,
+    error: f64,
+    /// Whether the stored numbers are rounded to single precision.
+    rounded: bool,
+}
+
+impl GradientError {
+    fn is_within(&self, tolerance: f64) -> bool {
+        self.error
+            < if self.rounded {
+                tolerance.max(1e-7)
+            } else {
+                tolerance
+            }
+    }
+}
+
+/// The errors of all gradients that are stored of a case.
+fn gradient_errors<T: Real + dipm_models::Real>(case: &str) -> Vec<GradientError> {
+    let mut errors = Vec::new();
+    for (kind, loss) in KINDS {
+        let suffix = match kind {
             "mse" => String::new(),
-            _ => format!("_{name}"),
+            _ => format!("_{kind}"),
         };
         let path = own(&format!("{case}/grads{suffix}.safetensors"));
-        if name != "mse" && !path.exists() {
-            continue; // stored for one case of each architecture
+        if kind != "mse" && !path.exists() {
+            assert!(!HAVE_ALL_GRADIENTS.contains(&case), "{path:?} is missing");
+            continue;
         }
-        let (_, gradient, layout) = evaluate::<T>(case, kind, DEFAULT);
+        let (_, gradient, layout) = evaluate::<T>(case, loss, DEFAULT);
         let stored = flat(&path, "", &layout);
-        rounded |= stored.iter().all(|x| f64::from(*x as f32) == *x);
-        largest = largest.max(difference(&gradient, &stored));
+        let scale = stored.iter().fold(0.0, |a: f64, x| a.max(x.abs()));
+        let mut largest = (String::new(), 0.0);
+        let pairs = layout.split(&gradient).zip(layout.split(&stored));
+        for ((name, _, found), (_, _, stored)) in pairs {
+            let both = found.iter().zip(stored);
+            let error = both.fold(0.0, |a, (x, y)| worse(a, (x - y).abs())) / scale;
+            if error.is_nan() || error > largest.1 {
+                largest = (name.to_owned(), error);
+            }
+        }
+        errors.push(GradientError {
+            kind,
+            parameter: largest.0,
+            error: largest.1,
+            rounded: stored.iter().all(|x| f64::from(*x as f32) == *x),
+        });
     }
-    (largest, rounded)
+    errors
 }
 
 /// Largest differences of energies, forces and stress, each relative to the largest stored number
@@ -171,7 +204,7 @@ fn prediction_errors<T: Real + dipm_models::Real>(case: &str) -> [f64; 3] {
             (stress.as_flattened().to_vec(), &stored["stress"]),
         ];
         for (error, (found, stored)) in errors.iter_mut().zip(pairs) {
-            *error = error.max(difference(&found, &stored::numbers(stored)));
+            *error = worse(*error, difference(&found, &stored::numbers(stored)));
         }
     }
     errors
@@ -187,9 +220,17 @@ fn all_cases_agree_to_1e_9_in_double_precision() {
     for case in stored::cases() {
         let [energy, forces, stress] = prediction_errors::<f64>(case);
         let losses = loss_error::<f64>(case);
-        let (gradients, rounded) = gradient_error::<f64>(case);
+        let errors = gradient_errors::<f64>(case);
+        let gradients = errors.iter().fold(0.0, |a, e| worse(a, e.error));
+        let rounded = errors.iter().any(|e| e.rounded);
         let exact = [energy, forces, stress, losses].iter().all(|e| *e < 1e-9);
-        let passes = exact && gradients < if rounded { 1e-7 } else { 1e-9 };
+        for e in errors.iter().filter(|e| !e.is_within(1e-9)) {
+            println!(
+                "{case}, {}: {} differs by {:e}",
+                e.kind, e.parameter, e.error
+            );
+        }
+        let passes = exact && errors.iter().all(|e| e.is_within(1e-9));
         println!(
             "{case:30} {energy:9.1e} {forces:9.1e} {stress:9.1e} {losses:9.1e} {gradients:9.1e}  {}{}",
             if passes { "passes" } else { "FAILS" },
@@ -204,9 +245,17 @@ fn all_cases_agree_to_1e_9_in_double_precision() {
         }
     }
     for case in stored::available(stored::RELEASED) {
-        println!("{case:30} not compared: numbers of defects of 0.0.8 that are mended here");
+        println!(
+            "{case:30} has defects that are mended here: see `cargo test -p dipm-models uma::tests -- --nocapture`"
+        );
     }
     assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn a_number_that_is_none_counts_as_a_difference() {
+    assert!(difference(&[f64::NAN, 1.0], &[1.0, 1.0]).is_nan());
+    assert!(worse(worse(0.0, f64::NAN), 1.0).is_nan() && worse(1.0, f64::NAN).is_nan());
 }
 
 #[test]
@@ -214,8 +263,18 @@ fn losses_and_gradients_agree_in_single_precision() {
     for case in stored::cases() {
         let error = loss_error::<f32>(case);
         assert!(error < 2e-5, "{case}: losses differ by {error:e}");
-        let (error, _) = gradient_error::<f32>(case);
-        assert!(error < 1e-4, "{case}: gradients differ by {error:e}");
+        for GradientError {
+            kind,
+            parameter,
+            error,
+            ..
+        } in gradient_errors::<f32>(case)
+        {
+            assert!(
+                error < 1e-4,
+                "{case}, {kind}: {parameter} differs by {error:e}"
+            );
+        }
     }
 }
 
@@ -235,12 +294,18 @@ fn parameters_that_cannot_matter_have_no_gradient() {
 
 #[test]
 fn eight_training_steps_follow_the_stored_trajectories() {
-    for case in ["liten_small", "mace_small", "nequip_small", "visnet_small"] {
-        follow(case);
+    // The reference keeps its learning rate in f32; the others amplify that more than NequIP.
+    for (case, tolerance) in [
+        ("liten_small", 5e-6),
+        ("mace_small", 5e-6),
+        ("nequip_small", 1e-6),
+        ("visnet_small", 5e-6),
+    ] {
+        follow(case, tolerance);
     }
 }
 
-fn follow(case: &str) {
+fn follow(case: &str, tolerance: f64) {
     let file = |end: &str| {
         let own = own(&format!("trajectory_{case}.{end}"));
         match own.exists() {
@@ -277,7 +342,6 @@ fn follow(case: &str) {
         let terms = step
             .gradient(&parameters, &batch, &DEFAULT, NO_NOISE, &mut gradient)
             .unwrap();
-        // The reference keeps its learning rate in f32.
         for (name, found) in [
             ("loss", terms.weighted(&DEFAULT)),
             ("gradient_norm", norm(&gradient)),
@@ -285,15 +349,15 @@ fn follow(case: &str) {
             let stored = stored[name].as_f64().unwrap();
             let error = (found - stored).abs() / stored;
             assert!(
-                error < 5e-6,
-                "step {number}: {name} {found} differs by {error:e}"
+                error < tolerance,
+                "{case}, step {number}: {name} {found} differs by {error:e}"
             );
         }
         optimizer.step(&mut parameters, &gradient, &mut ema);
     }
     let path = file("safetensors");
-    assert!(difference(&parameters, &flat(&path, "params.", &layout)) < 5e-6);
-    assert!(difference(&ema.debiased().unwrap(), &flat(&path, "ema.", &layout)) < 5e-6);
+    assert!(difference(&parameters, &flat(&path, "params.", &layout)) < tolerance);
+    assert!(difference(&ema.debiased().unwrap(), &flat(&path, "ema.", &layout)) < tolerance);
 }
 
 #[test]

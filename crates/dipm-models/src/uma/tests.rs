@@ -5,8 +5,6 @@
 #[path = "../../tests/stored/mod.rs"]
 mod stored;
 
-use std::path::{Path, PathBuf};
-
 use dipm_data::{Batch, Graph};
 use dipm_field::{Bindings, Executor, Graph as Equations, Plan, Space};
 use serde_json::Value;
@@ -17,16 +15,6 @@ use crate::{
     ArchitectureConfig, BatchInputs, Mode, Model, ModelConfig, Potential, Precision,
     StructureClasses, UmaConfig, class_of,
 };
-
-/// The folder of a case, beside the tests or, for a large one, beside the repository.
-fn folder(case: &str) -> PathBuf {
-    let beside = stored::path(case);
-    if beside.exists() {
-        return beside;
-    }
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
-    shared.join(case)
-}
 
 fn config(model: &Model) -> &UmaConfig {
     match &model.config {
@@ -123,30 +111,19 @@ fn released(model: &Model, batch: &Batch) -> [Vec<f64>; 3] {
     outputs.map(|(name, _)| executor.output(name).to_vec())
 }
 
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(list) => list.iter().flat_map(numbers).collect(),
-        number => vec![number.as_f64().unwrap()],
-    }
-}
-
 #[test]
 fn without_what_is_mended_the_stored_numbers_of_0_0_8_come_out() {
-    for case in stored::RELEASED.iter().copied().chain(["uma_default_arch"]) {
-        let Ok(golden) = std::fs::read_to_string(folder(case).join("golden.json")) else {
-            println!("{case}: skipped, the file is larger than those kept here");
-            continue;
-        };
-        let golden: Value = serde_json::from_str(&golden).unwrap();
+    for case in stored::available(stored::RELEASED) {
+        let golden = stored::json(&format!("{case}/golden.json"));
         assert_eq!(golden["semantics"], "as-released", "{case}");
-        let model = Model::load(folder(case).join("weights.safetensors")).unwrap();
+        let model = Model::load(stored::path(case).join("weights.safetensors")).unwrap();
         let batch = batch(&model);
         let [mut energies, forces, stress] = released(&model, &batch);
         for (energy, offset) in energies.iter_mut().zip(model.atom_offsets(&batch)) {
             *energy += offset;
         }
         let (mut atom, mut largest) = (0, 0f64);
-        for (g, stored) in golden["batch"].as_array().unwrap().iter().enumerate() {
+        for (g, expected) in golden["batch"].as_array().unwrap().iter().enumerate() {
             let atoms = atom..atom + batch.num_atoms[g] as usize;
             atom = atoms.end;
             let energy = energies[atoms.clone()].iter().sum();
@@ -163,14 +140,12 @@ fn without_what_is_mended_the_stored_numbers_of_0_0_8_come_out() {
                 ("forces", forces[3 * atoms.start..3 * atoms.end].to_vec()),
                 ("stress", stress.collect()),
             ] {
-                let expected = numbers(&stored[name]);
-                let scale = expected.iter().fold(0f64, |a, x| a.max(x.abs()));
-                assert_eq!(found.len(), expected.len());
-                for (a, b) in found.iter().zip(&expected) {
-                    let error = (a - b).abs() / scale;
-                    assert!(error < 1e-9, "{case}, structure {g}: {name} {a} {b}");
-                    largest = largest.max(error);
-                }
+                let error = stored::difference(&found, &stored::numbers(&expected[name]));
+                assert!(
+                    error < 1e-9,
+                    "{case}, structure {g}: {name} differ by {error:e}"
+                );
+                largest = stored::worse(largest, error);
             }
         }
         println!("{case:30} {largest:9.1e}  passes");
