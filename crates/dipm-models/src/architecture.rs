@@ -65,11 +65,16 @@ pub trait ArchitectureConfig: Serialize + DeserializeOwned + Default {
         None
     }
 
-    /// The network for a dataset. The options are valid.
+    /// The network for a dataset of `num_species` elements, at least one. The options are valid,
+    /// and there are tasks only where they are taken.
     ///
     /// # Errors
     /// [`ModelError::Dataset`] when the dataset does not suit the architecture.
-    fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError>;
+    fn build(
+        &self,
+        info: &DatasetInfo,
+        num_species: usize,
+    ) -> Result<Box<dyn Architecture>, ModelError>;
 }
 
 /// What a network says of the atoms, without scaling and energies of isolated atoms.

@@ -10,7 +10,7 @@ mod config;
 mod feed_forward;
 mod radial;
 
-use dipm_data::{AtomicEnergies, DatasetInfo};
+use dipm_data::DatasetInfo;
 use dipm_field::{Field, Map, Space};
 
 use crate::layers::escn::{
@@ -42,26 +42,12 @@ impl ArchitectureConfig for EquiformerV2Config {
         self.atomic_energies.as_ref()
     }
 
-    fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
-        let refuse = |reason: String| ModelError::Dataset {
-            target: "equiformerv2",
-            reason,
-        };
-        let no_heads = |what| {
-            refuse(format!(
-                "it has {what}, and EquiformerV2 has no heads for tasks"
-            ))
-        };
-        let AtomicEnergies::Single(energies) = &info.atomic_energies_map else {
-            return Err(no_heads("several tasks"));
-        };
-        if info.task_list.is_some() {
-            return Err(no_heads("a task list"));
-        }
-        if energies.is_empty() {
-            return Err(refuse("it names no elements".to_owned()));
-        }
-        Ok(Box::new(EquiformerV2::new(self, info, energies.len())))
+    fn build(
+        &self,
+        info: &DatasetInfo,
+        num_species: usize,
+    ) -> Result<Box<dyn Architecture>, ModelError> {
+        Ok(Box::new(EquiformerV2::new(self, info, num_species)))
     }
 }
 

@@ -151,14 +151,11 @@ impl ArchitectureConfig for LitenConfig {
         keys.into_iter().flatten().collect()
     }
 
-    fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
-        let num_species = info.atomic_energies_map.elements().len();
-        if num_species == 0 {
-            return Err(ModelError::Dataset {
-                target: "liten",
-                reason: "it names no elements".to_owned(),
-            });
-        }
+    fn build(
+        &self,
+        info: &DatasetInfo,
+        num_species: usize,
+    ) -> Result<Box<dyn Architecture>, ModelError> {
         Ok(Box::new(Liten::new(self, info, num_species)))
     }
 }

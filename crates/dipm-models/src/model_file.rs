@@ -169,10 +169,9 @@ fn read_metadata(
     let mut config = target.default_config().to_json();
     let known = config.as_object_mut().expect("options are an object");
     // 0.0.8 writes null for "automatic" even where it does not accept it.
-    let takes_null = |key: &str| target.read_config(json!({ key: null })).is_ok();
     for (key, value) in written {
         match known.get_mut(&key) {
-            Some(default) if !value.is_null() || takes_null(&key) => *default = value,
+            Some(default) if !value.is_null() || target.takes_null(&key) => *default = value,
             Some(_) => {}
             None => tracing::debug!(key, "option of the model file is not known, ignored"),
         }

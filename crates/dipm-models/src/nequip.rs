@@ -7,7 +7,7 @@
 
 mod wiring;
 
-use dipm_data::{AtomicEnergies, DatasetInfo};
+use dipm_data::DatasetInfo;
 use dipm_field::Field;
 use dipm_o3::{Irrep, Irreps};
 use serde::{Deserialize, Serialize};
@@ -156,28 +156,15 @@ impl ArchitectureConfig for NequipConfig {
         self.atomic_energies.as_ref()
     }
 
-    fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
-        let refuse = |reason: &str| ModelError::Dataset {
-            target: "nequip",
-            reason: reason.to_owned(),
-        };
-        let AtomicEnergies::Single(energies) = &info.atomic_energies_map else {
-            return Err(refuse(
-                "it has several tasks, and NequIP has no heads for tasks",
-            ));
-        };
-        if info.task_list.is_some() {
-            return Err(refuse(
-                "it has a task list, and NequIP has no heads for tasks",
-            ));
-        }
-        if energies.is_empty() {
-            return Err(refuse("it names no elements"));
-        }
+    fn build(
+        &self,
+        info: &DatasetInfo,
+        num_species: usize,
+    ) -> Result<Box<dyn Architecture>, ModelError> {
         Ok(Box::new(Nequip::new(
             self,
             info.cutoff_distance_angstrom,
-            energies.len(),
+            num_species,
             info,
         )))
     }

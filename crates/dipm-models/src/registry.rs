@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use dipm_data::DatasetInfo;
+use dipm_data::{AtomicEnergies, DatasetInfo};
 use serde_json::Value;
 
 use crate::architecture::{Architecture, ArchitectureConfig};
@@ -53,6 +53,11 @@ macro_rules! architectures {
                 match self {
                     $(Self::$variant => ModelConfig::$variant(<$config>::default()),)*
                 }
+            }
+
+            /// Whether there is such an option, and it has a meaning when it is `null`.
+            pub fn takes_null(self, option: &str) -> bool {
+                self.read_config(serde_json::json!({ option: null })).is_ok()
             }
 
             /// Reads options from a JSON object; unknown keys are an error, missing ones take their
@@ -135,9 +140,13 @@ macro_rules! architectures {
                 }
             }
 
-            fn build_valid(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
+            fn build_valid(
+                &self,
+                info: &DatasetInfo,
+                num_species: usize,
+            ) -> Result<Box<dyn Architecture>, ModelError> {
                 match self {
-                    $(Self::$variant(config) => config.build(info),)*
+                    $(Self::$variant(config) => config.build(info, num_species),)*
                 }
             }
         }
@@ -189,12 +198,27 @@ impl ModelConfig {
     /// [`ModelError::Config`] with all problems of the options, [`ModelError::Dataset`] when the
     /// dataset does not suit the architecture.
     pub fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
-        let problems = self.validate();
-        if problems.is_empty() {
-            return self.build_valid(info);
-        }
         let target = self.target().name();
-        Err(ModelError::Config { target, problems })
+        let problems = self.validate();
+        if !problems.is_empty() {
+            return Err(ModelError::Config { target, problems });
+        }
+        let refuse = |reason: &str| {
+            let reason = reason.to_owned();
+            Err(ModelError::Dataset { target, reason })
+        };
+        if !self.takes_tasks() {
+            if !matches!(info.atomic_energies_map, AtomicEnergies::Single(_)) {
+                return refuse("it has several tasks, and the network has no heads for tasks");
+            }
+            if info.task_list.is_some() {
+                return refuse("it has a task list, and the network has no heads for tasks");
+            }
+        }
+        match info.atomic_energies_map.elements().len() {
+            0 => refuse("it names no elements"),
+            num_species => self.build_valid(info, num_species),
+        }
     }
 }
 

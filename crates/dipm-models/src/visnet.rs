@@ -8,7 +8,7 @@
 
 mod output;
 
-use dipm_data::{AtomicEnergies, DatasetInfo};
+use dipm_data::DatasetInfo;
 use dipm_field::{Field, Map, Space};
 use serde::{Deserialize, Serialize};
 
@@ -123,23 +123,13 @@ impl ArchitectureConfig for VisnetConfig {
         self.atomic_energies.as_ref()
     }
 
-    fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
-        let refuse = |reason: &str| ModelError::Dataset {
-            target: "visnet",
-            reason: reason.to_owned(),
-        };
-        let several = "it has several tasks, and ViSNet has no heads for tasks";
-        let AtomicEnergies::Single(energies) = &info.atomic_energies_map else {
-            return Err(refuse(several));
-        };
-        if info.task_list.is_some() {
-            return Err(refuse(several));
-        }
-        if energies.is_empty() {
-            return Err(refuse("it names no elements"));
-        }
+    fn build(
+        &self,
+        info: &DatasetInfo,
+        num_species: usize,
+    ) -> Result<Box<dyn Architecture>, ModelError> {
         let r_max = info.cutoff_distance_angstrom;
-        Ok(Box::new(Visnet::new(self, r_max, energies.len())))
+        Ok(Box::new(Visnet::new(self, r_max, num_species)))
     }
 }
 

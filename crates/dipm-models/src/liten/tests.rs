@@ -4,7 +4,9 @@ use crate::nequip::tests::info;
 #[test]
 fn the_default_network_has_the_published_number_of_parameters() {
     for num_species in [4, 89] {
-        let network = LitenConfig::default().build(&info(num_species)).unwrap();
+        let network = crate::ModelConfig::from(LitenConfig::default())
+            .build(&info(num_species))
+            .unwrap();
         let count: usize = network.parameters().iter().map(ParameterSpec::len).sum();
         assert_eq!(count, 1_095_169 + 256 * usize::from(num_species));
     }

@@ -1,6 +1,6 @@
 //! The options of MACE.
 
-use dipm_data::{AtomicEnergies, DatasetInfo};
+use dipm_data::DatasetInfo;
 use dipm_o3::{Irrep, Irreps, MAX_ORDER};
 use serde::{Deserialize, Serialize};
 
@@ -187,29 +187,22 @@ impl ArchitectureConfig for MaceConfig {
         self.atomic_energies.as_ref()
     }
 
-    fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
-        let refuse = |reason: String| ModelError::Dataset {
-            target: "mace",
-            reason,
-        };
-        let no_heads = |what| refuse(format!("it has {what}, and MACE has no heads for tasks"));
-        let AtomicEnergies::Single(energies) = &info.atomic_energies_map else {
-            return Err(no_heads("several tasks"));
-        };
-        if info.task_list.is_some() {
-            return Err(no_heads("a task list"));
-        }
-        if energies.is_empty() {
-            return Err(refuse("it names no elements".to_owned()));
-        }
+    fn build(
+        &self,
+        info: &DatasetInfo,
+        num_species: usize,
+    ) -> Result<Box<dyn Architecture>, ModelError> {
         let cutoff = info.cutoff_distance_angstrom;
         let r_min = self.avg_r_min.or(info.avg_r_min_angstrom);
         if let Some(r_min) = r_min.filter(|r_min| *r_min >= cutoff) {
-            return Err(refuse(format!(
-                "the mean distance of nearest neighbours, {r_min} Å, is not below the cutoff, \
-                 {cutoff} Å"
-            )));
+            return Err(ModelError::Dataset {
+                target: "mace",
+                reason: format!(
+                    "the mean distance of nearest neighbours, {r_min} Å, is not below the cutoff, \
+                     {cutoff} Å"
+                ),
+            });
         }
-        Ok(Box::new(Mace::new(self, info, energies.len())))
+        Ok(Box::new(Mace::new(self, info, num_species)))
     }
 }

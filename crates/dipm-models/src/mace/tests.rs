@@ -23,7 +23,9 @@ fn info(num_species: u8) -> DatasetInfo {
 }
 
 fn num_parameters(config: &MaceConfig, num_species: u8) -> usize {
-    let network = config.build(&info(num_species)).unwrap();
+    let network = crate::ModelConfig::from(config.clone())
+        .build(&info(num_species))
+        .unwrap();
     network.parameters().iter().map(ParameterSpec::len).sum()
 }
 
@@ -126,7 +128,10 @@ fn all_problems_are_reported_at_once() {
 #[test]
 fn datasets_that_do_not_suit_are_refused() {
     let refused = |info: DatasetInfo| {
-        let error = MaceConfig::small().build(&info).err().unwrap();
+        let error = crate::ModelConfig::from(MaceConfig::small())
+            .build(&info)
+            .err()
+            .unwrap();
         error.to_string()
     };
     let mut with_tasks = info(2);
@@ -144,7 +149,7 @@ fn readouts_may_give_more_scalars_than_the_energy() {
         ..MaceConfig::small()
     };
     assert!(config.validate().is_empty());
-    let network = config.build(&info(2)).unwrap();
+    let network = crate::ModelConfig::from(config).build(&info(2)).unwrap();
     let last = network.parameters().pop().unwrap();
     assert_eq!(last.shape, [6, 3]);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use dipm_data::AtomicEnergies;
 use std::collections::BTreeMap;
 
 pub(crate) fn info(num_species: u8) -> DatasetInfo {
@@ -27,7 +28,9 @@ fn irreps(text: &str) -> Irreps {
 #[test]
 fn the_default_network_has_the_published_number_of_parameters() {
     for num_species in [4, 89] {
-        let network = NequipConfig::default().build(&info(num_species)).unwrap();
+        let network = crate::ModelConfig::from(NequipConfig::default())
+            .build(&info(num_species))
+            .unwrap();
         let count: usize = network.parameters().iter().map(ParameterSpec::len).sum();
         assert_eq!(count, 242_352 + 63_120 * usize::from(num_species));
     }
@@ -113,7 +116,12 @@ fn wiring_equals_the_stored_one() {
 
 #[test]
 fn irreps_out_of_reach_are_mentioned() {
-    let remarks = |config: NequipConfig| config.build(&info(2)).unwrap().remarks();
+    let remarks = |config: NequipConfig| {
+        crate::ModelConfig::from(config)
+            .build(&info(2))
+            .unwrap()
+            .remarks()
+    };
     let default = remarks(NequipConfig::default());
     assert_eq!(
         default,
@@ -153,6 +161,9 @@ fn all_problems_are_reported_at_once() {
 fn datasets_with_tasks_are_refused() {
     let mut with_tasks = info(2);
     with_tasks.task_list = Some(vec!["a".to_owned()]);
-    let error = NequipConfig::default().build(&with_tasks).err().unwrap();
+    let error = crate::ModelConfig::from(NequipConfig::default())
+        .build(&with_tasks)
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("tasks"), "{error}");
 }

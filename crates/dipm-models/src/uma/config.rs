@@ -163,14 +163,11 @@ impl ArchitectureConfig for UmaConfig {
         })
     }
 
-    fn build(&self, info: &DatasetInfo) -> Result<Box<dyn Architecture>, ModelError> {
-        let num_species = info.atomic_energies_map.elements().len();
-        if num_species == 0 {
-            return Err(ModelError::Dataset {
-                target: "uma",
-                reason: "it names no elements".to_owned(),
-            });
-        }
+    fn build(
+        &self,
+        info: &DatasetInfo,
+        num_species: usize,
+    ) -> Result<Box<dyn Architecture>, ModelError> {
         Ok(Box::new(Uma::new(self, info, num_species)))
     }
 }

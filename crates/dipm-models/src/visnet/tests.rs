@@ -4,7 +4,9 @@ use crate::nequip::tests::info;
 #[test]
 fn the_default_network_has_the_published_number_of_parameters() {
     for num_species in [4, 89] {
-        let network = VisnetConfig::default().build(&info(num_species)).unwrap();
+        let network = crate::ModelConfig::from(VisnetConfig::default())
+            .build(&info(num_species))
+            .unwrap();
         let count: usize = network.parameters().iter().map(ParameterSpec::len).sum();
         assert_eq!(count, 4_504_321 + 512 * usize::from(num_species));
     }
@@ -37,6 +39,9 @@ fn all_problems_of_the_options_are_named_at_once() {
 fn a_dataset_with_tasks_is_refused() {
     let mut with_tasks = info(3);
     with_tasks.task_list = Some(vec!["a".to_owned()]);
-    let error = VisnetConfig::small().build(&with_tasks).err().unwrap();
+    let error = crate::ModelConfig::from(VisnetConfig::small())
+        .build(&with_tasks)
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("no heads for tasks"), "{error}");
 }

@@ -142,7 +142,7 @@ fn options(values: &Values, target: Target, problems: &mut Vec<Problem>) -> Mode
     {
         let Some(entry) = values.entry(row.name) else {
             // `null` where an option may be absent but is not by default: the dataset's value.
-            if values.is_null(row.name) && may_be_absent(target, &defaults, row.name) {
+            if values.is_null(row.name) && target.takes_null(row.name) {
                 given.insert(row.name.to_owned(), Json::Null);
             }
             continue;
@@ -165,16 +165,6 @@ fn options(values: &Values, target: Target, problems: &mut Vec<Problem>) -> Mode
         problems.push(Problem::at(place, message));
         defaults
     })
-}
-
-/// Whether an option has a meaning when it is `null`.
-fn may_be_absent(target: Target, defaults: &ModelConfig, option: &str) -> bool {
-    let mut options = defaults.to_json();
-    let known = options.as_object_mut().expect("options are an object");
-    known.contains_key(option) && {
-        known.insert(option.to_owned(), Json::Null);
-        target.read_config(options).is_ok()
-    }
 }
 
 fn json(value: Parsed) -> Json {
