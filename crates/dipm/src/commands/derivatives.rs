@@ -1,8 +1,9 @@
 //! `dipm predict --check-derivatives`: forces and stress against finite differences of the energy.
 
 use super::Failure;
-use dipm_data::{Batch, Dataset, Graph, LabelKeys, SpeciesTable, Structure};
-use dipm_models::{Model, Predictor};
+use super::predict::check_finite;
+use dipm_data::{Batch, Dataset, Graph, SpeciesTable, Structure};
+use dipm_models::{Model, Prediction, Predictor};
 
 /// Length of a step, in Å over all atoms together, and as a strain.
 const STEP: f64 = 1e-4;
@@ -10,15 +11,13 @@ const STEP: f64 = 1e-4;
 const DIRECTIONS: u64 = 3;
 
 /// Prints, for each structure, the largest differences found. All is computed in f64.
-pub(super) fn run(model: &Model, files: &[std::path::PathBuf]) -> Result<(), Failure> {
+pub(super) fn run(model: &Model, dataset: &Dataset) -> Result<(), Failure> {
     let info = &model.dataset_info;
-    let (r_max, cap) = (info.cutoff_distance_angstrom, info.max_neighbors_per_atom);
-    let dataset = Dataset::from_paths(files, &LabelKeys::default(), r_max, cap)?;
     let mut check = Check {
         predictor: Predictor::new(model),
         species: model.species(),
-        r_max,
-        cap,
+        r_max: info.cutoff_distance_angstrom,
+        cap: info.max_neighbors_per_atom,
     };
     println!("largest difference between predictions and finite differences of the energy");
     println!(
@@ -28,27 +27,25 @@ pub(super) fn run(model: &Model, files: &[std::path::PathBuf]) -> Result<(), Fai
     let (mut worst_force, mut worst_stress) = (0.0f64, None::<f64>);
     for item in 0..dataset.len() {
         let structure = dataset.graph(item)?.structure;
-        let forces = check.forces(&structure)?;
-        let stress = check.stress(&structure)?;
-        let atoms = structure.atomic_numbers.len();
-        let shown = |found: Option<Agreement>| {
-            found.map_or_else(
-                || format!("{:>17} {:>17}", "no cell", ""),
-                |a| format!("{:>17.6e} {:>17.1e}", a.largest, a.difference),
-            )
+        let prediction = check.predict(structure.clone())?;
+        let forces = check.forces(&structure, &prediction)?;
+        let stress = check.stress(&structure, &prediction)?;
+        worst_force = worst_force.max(forces.difference);
+        let shown = match stress {
+            Some(stress) => {
+                let worst = worst_stress.get_or_insert(0.0);
+                *worst = worst.max(stress.difference);
+                format!("{:>17.6e} {:>17.1e}", stress.largest, stress.difference)
+            }
+            None => format!("{:>17} {:>17}", "no cell", ""),
         };
         println!(
-            "{item:>7} {atoms:>6} {:>15.6} {:>15.1e} {}  {}",
+            "{item:>7} {:>6} {:>15.6} {:>15.1e} {shown}  {}",
+            structure.atomic_numbers.len(),
             forces.largest,
             forces.difference,
-            shown(stress),
             structure.origin
         );
-        worst_force = worst_force.max(forces.difference);
-        if let Some(stress) = stress {
-            worst_stress =
-                Some(worst_stress.map_or(stress.difference, |w| w.max(stress.difference)));
-        }
     }
     let stress = worst_stress.map_or(String::new(), |w| format!(", stress {w:.1e} eV/Å³"));
     println!(
@@ -82,10 +79,13 @@ struct Check {
 }
 
 impl Check {
-    fn predict(&mut self, structure: Structure) -> Result<dipm_models::Prediction, Failure> {
+    /// A prediction of which every number is finite.
+    fn predict(&mut self, structure: Structure) -> Result<Prediction, Failure> {
         let graph = Graph::new(structure, self.r_max, self.cap)?;
-        let batch = Batch::new(&[graph], &self.species)?;
-        Ok(self.predictor.predict(&batch)?.swap_remove(0))
+        let batch = Batch::new(std::slice::from_ref(&graph), &self.species)?;
+        let prediction = self.predictor.predict(&batch)?.swap_remove(0);
+        check_finite(&graph.structure, &prediction)?;
+        Ok(prediction)
     }
 
     /// (E(+) − E(−)) / (2 h) for a structure moved by ±h.
@@ -95,8 +95,12 @@ impl Check {
     }
 
     /// −F · u = ∂E/∂u for unit vectors u in the space of all coordinates.
-    fn forces(&mut self, structure: &Structure) -> Result<Agreement, Failure> {
-        let forces = self.predict(structure.clone())?.forces;
+    fn forces(
+        &mut self,
+        structure: &Structure,
+        prediction: &Prediction,
+    ) -> Result<Agreement, Failure> {
+        let forces = &prediction.forces;
         let mut agreement = Agreement::default();
         for seed in 0..DIRECTIONS {
             let direction = unit_vector(seed, 3 * forces.len());
@@ -113,12 +117,14 @@ impl Check {
     }
 
     /// σ_ab = ∂E/∂ε_ab / volume for the six symmetric strains; `None` without a cell.
-    fn stress(&mut self, structure: &Structure) -> Result<Option<Agreement>, Failure> {
-        let (Some(cell), Some(stress)) = (structure.cell, self.predict(structure.clone())?.stress)
-        else {
+    fn stress(
+        &mut self,
+        structure: &Structure,
+        prediction: &Prediction,
+    ) -> Result<Option<Agreement>, Failure> {
+        let (Some(volume), Some(stress)) = (structure.volume(), prediction.stress) else {
             return Ok(None);
         };
-        let volume = determinant(&cell).abs();
         let mut agreement = Agreement::default();
         for (a, b) in [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)] {
             let slope = self.slope(|h| {
@@ -152,10 +158,4 @@ fn unit_vector(seed: u64, len: usize) -> Vec<f64> {
     let numbers: Vec<f64> = (0..len).map(number).collect();
     let norm = numbers.iter().map(|x| x * x).sum::<f64>().sqrt();
     numbers.iter().map(|x| x / norm).collect()
-}
-
-fn determinant(m: &[[f64; 3]; 3]) -> f64 {
-    let [a, b, c] = m;
-    a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0])
-        + a[2] * (b[0] * c[1] - b[1] * c[0])
 }

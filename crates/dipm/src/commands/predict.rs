@@ -15,7 +15,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), Failure> {
     let model = Model::load(&args.model)?;
     let files = expand_paths(&args.structures)?;
     if args.check_derivatives {
-        return super::derivatives::run(&model, &files);
+        return super::derivatives::run(&model, &dataset(&model, &files)?);
     }
     match args.dtype {
         Dtype::Float32 => predict::<f32>(args, &model, &files),
@@ -28,10 +28,7 @@ fn predict<T: Real>(
     model: &Model,
     files: &[std::path::PathBuf],
 ) -> Result<(), Failure> {
-    let info = &model.dataset_info;
-    // an inference sees all neighbours unless the model was trained with a cap
-    let (r_max, cap) = (info.cutoff_distance_angstrom, info.max_neighbors_per_atom);
-    let dataset = Dataset::from_paths(files, &LabelKeys::default(), r_max, cap)?;
+    let dataset = dataset(model, files)?;
     let species = model.species();
     let mut predictor = Predictor::<T>::new(model);
     let mut output = Output::open(args)?;
@@ -50,8 +47,21 @@ fn predict<T: Real>(
     output.finish()
 }
 
+/// The structures of files with the edges that a model sees.
+fn dataset(model: &Model, files: &[std::path::PathBuf]) -> Result<Dataset, Failure> {
+    let info = &model.dataset_info;
+    // an inference sees all neighbours unless the model was trained with a cap
+    let (r_max, cap) = (info.cutoff_distance_angstrom, info.max_neighbors_per_atom);
+    Ok(Dataset::from_paths(
+        files,
+        &LabelKeys::default(),
+        r_max,
+        cap,
+    )?)
+}
+
 /// A model can be evaluated outside what it was trained on, but not print what is no number.
-fn check_finite(structure: &Structure, prediction: &Prediction) -> Result<(), Failure> {
+pub(super) fn check_finite(structure: &Structure, prediction: &Prediction) -> Result<(), Failure> {
     let forces = prediction.forces.as_flattened().iter();
     let mut all = forces
         .chain(prediction.virial.as_flattened())
