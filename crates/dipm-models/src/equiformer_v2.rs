@@ -14,17 +14,17 @@ use dipm_data::DatasetInfo;
 use dipm_field::{Field, Map, Space};
 
 use crate::layers::escn::{
-    Coefficients, EdgeRotation, Gauge, Gaussians, SphericalNorm, edge_degree,
+    Coefficients, EdgeRotation, EndEmbeddings, Gauge, Gaussians, SphericalNorm, edge_degree,
 };
 use crate::layers::{Dropout, Edges, Embedding, SPECIES};
 use crate::{
-    Architecture, ArchitectureConfig, ConfigProblem, Distribution, ModelError, NoiseSpec, Output,
-    ParamDtype, ParameterSpec, ReferenceEnergies,
+    Architecture, ArchitectureConfig, AtomEdgeEmbedding, ConfigProblem, Distribution, Init,
+    ModelError, NoiseSpec, Output, ParamDtype, ParameterSpec, ReferenceEnergies,
 };
 use attention::{Attention, MessageEdges};
 pub use config::EquiformerV2Config;
 use feed_forward::FeedForward;
-use radial::{EdgeScalars, EndEmbeddings, RadialNetwork};
+use radial::{EdgeScalars, RadialNetwork};
 
 /// Width of the radial functions in units of their distance.
 const RADIAL_WIDTH: f64 = 2.0;
@@ -84,6 +84,10 @@ impl EquiformerV2 {
         let axial = coefficients.num_degrees() * channels;
         let degree = name("edge_degree_embedding");
         let force_block = || Attention::new(&name("force_block"), config, num_species, 1, 0.0);
+        let width = config.num_edge_channels;
+        let shared = Init::Normal((width as f64).sqrt().recip());
+        let shared_ends = (config.atom_edge_embedding == AtomEdgeEmbedding::Shared)
+            .then(|| EndEmbeddings::new("equiformer_model", num_species, width, shared));
         let has_grids = config.use_grid_mlp || !config.use_gate_act;
         Self {
             l_max,
@@ -91,7 +95,7 @@ impl EquiformerV2 {
             num_neighbors: config.avg_num_neighbors.unwrap_or(info.avg_num_neighbors),
             num_atoms: config.avg_num_nodes.unwrap_or(info.avg_num_nodes),
             species: Embedding::new(&name("sphere_embedding"), num_species, channels),
-            shared_ends: EndEmbeddings::shared("equiformer_model", config, num_species),
+            shared_ends,
             radial: Gaussians::new(config.num_rbf, info.cutoff_distance_angstrom, RADIAL_WIDTH),
             rotation: EdgeRotation::new(coefficients, true, gauge),
             roll: (!is_free).then(roll),
@@ -149,14 +153,15 @@ impl Architecture for EquiformerV2 {
     /// fᵢ = Att_F(norm(x^T))ᵢ, its part of degree 1
     fn forward<'g>(&self, edges: &Edges<'g>) -> Output<'g> {
         let graph = edges.graph();
-        let is_training = edges.mode == crate::Mode::Training;
-        let roll = self.roll.iter().filter(|_| is_training);
-        let roll = roll.map(|spec| spec.field(graph)).next();
+        let roll = self
+            .roll
+            .as_ref()
+            .and_then(|roll| roll.in_mode(graph, edges.mode));
         let edges = MessageEdges {
             frames: self.rotation.frames(edges, roll),
             scalars: EdgeScalars {
                 radial: self.radial.forward(edges.distance),
-                ends: self.shared_ends.as_ref().map(|ends| ends.fields(graph)),
+                ends: self.shared_ends.as_ref().map(|ends| ends.tables(graph)),
             },
             mode: edges.mode,
         };

@@ -68,6 +68,11 @@ impl NoiseSpec {
     pub fn field<'g>(&self, graph: &'g Graph) -> Field<'g> {
         graph.input(&self.name, self.space, &self.shape)
     }
+
+    /// The numbers as a field in training, none in evaluation.
+    pub fn in_mode<'g>(&self, graph: &'g Graph, mode: Mode) -> Option<Field<'g>> {
+        (mode == Mode::Training).then(|| self.field(graph))
+    }
 }
 
 /// Which random numbers are drawn: they are a function of this key and of their names alone, so

@@ -6,7 +6,10 @@ use dipm_field::{Bindings, Field, Graph, Map, ProductTable, Slot, Space, grad};
 use crate::layers::{Edges, SPECIES, SPECIES_TABLE};
 use crate::noise::Noise;
 use crate::structure_classes::ClassRows;
-use crate::{Mode, Model, ModelError, NoiseKey, NoiseSpec, Output, Precision, Real, StructureKey};
+use crate::{
+    Architecture, Mode, Model, ModelError, NoiseKey, NoiseSpec, Output, Precision, Real,
+    StructureKey,
+};
 
 /// Name of the input r_receiver − r_sender + shift · cell in Å, [Edges, 3].
 const EDGE_VECTORS: &str = "edge_vectors";
@@ -45,11 +48,22 @@ impl<'g> Potential<'g> {
     pub fn new(graph: &'g Graph, model: &Model, precision: Precision, mode: Mode) -> Self {
         let vectors = graph.input(EDGE_VECTORS, Space::Edges, &[3]);
         let edges = Edges::new(vectors, precision, mode);
-        Self::of(model, &edges, model.architecture().forward(&edges))
+        let architecture = model.architecture();
+        Self::of(
+            model,
+            architecture.as_ref(),
+            &edges,
+            architecture.forward(&edges),
+        )
     }
 
-    /// What follows from the output of a network.
-    pub(crate) fn of(model: &Model, edges: &Edges<'g>, output: Output<'g>) -> Self {
+    /// What follows from the output of the network of a model.
+    pub(crate) fn of(
+        model: &Model,
+        architecture: &dyn Architecture,
+        edges: &Edges<'g>,
+        output: Output<'g>,
+    ) -> Self {
         let (graph, vectors) = (edges.graph(), edges.vectors);
         let scale = model.dataset_info.scaling_stdev;
         let node_energies = output.node_energies * scale;
@@ -64,7 +78,6 @@ impl<'g> Potential<'g> {
         let virials = graph
             .product(&symmetric_outer_product(), 2, &operands)
             .sum(Map::EdgeStructure);
-        let architecture = model.architecture();
         let specs = architecture.parameters();
         let parameter = |spec: &crate::ParameterSpec| (spec.name.clone(), spec.field(graph));
         Self {

@@ -17,13 +17,13 @@ use dipm_data::DatasetInfo;
 use dipm_field::{Field, Space};
 
 use crate::layers::escn::{
-    DegreeLinear, EdgeRotation, Gauge, Gaussians, Mixture, RadialMlp, SphereGrid, SphericalNorm,
-    edge_degree,
+    DegreeLinear, EdgeRotation, EndEmbeddings, Gauge, Gaussians, Mixture, RadialMlp, SphereGrid,
+    SphericalNorm, edge_degree,
 };
 use crate::layers::{Dense, Edges, Embedding, SPECIES};
 use crate::{
-    Architecture, Distribution, EdgeActivation, Envelope, FeedForward, Init, Mode, NoiseSpec,
-    Output, ParameterSpec, class_of,
+    Architecture, Distribution, EdgeActivation, Envelope, FeedForward, Init, NoiseSpec, Output,
+    ParameterSpec, class_of,
 };
 use conditioning::{Router, StructureEmbedding};
 pub use config::UmaConfig;
@@ -44,9 +44,7 @@ struct Uma {
     /// `None` without experts.
     router: Option<Router>,
     atoms: Embedding,
-    /// Of the elements at the ends of edges.
-    senders: Embedding,
-    receivers: Embedding,
+    ends: EndEmbeddings,
     radial: Gaussians,
     rotation: EdgeRotation,
     /// Angles by which edges are turned in training, where that matters.
@@ -66,10 +64,6 @@ impl Uma {
         let (channels, hidden) = (config.sphere_channels, config.hidden_channels);
         let name = |part: &str| format!("backbone.{part}");
         let coefficients = config.coefficients();
-        let of_ends = |part: &str| {
-            let table = Embedding::new(&name(part), num_species, config.edge_channels);
-            table.starting(Init::Between(0.0, 0.001))
-        };
         // A gate does not depend on the turn of a frame about its edge.
         let is_gate = config.act_type == EdgeActivation::Gate;
         let gauge = if is_gate { Gauge::Free } else { Gauge::Fixed };
@@ -82,8 +76,12 @@ impl Uma {
             structures: StructureEmbedding::new("charge_spin_task_embed", info, channels),
             router: (config.num_experts > 0).then(|| Router::new(config, num_species)),
             atoms: Embedding::new(&name("sphere_embedding"), num_species, channels),
-            senders: of_ends("senders_embedding"),
-            receivers: of_ends("receivers_embedding"),
+            ends: EndEmbeddings::new(
+                "backbone",
+                num_species,
+                config.edge_channels,
+                Init::Between(0.0, 0.001),
+            ),
             radial: Gaussians::new(config.num_rbf, r_max, RADIAL_WIDTH)
                 .learned(&name("distance_expansion")),
             rotation: EdgeRotation::new(coefficients, false, gauge),
@@ -116,13 +114,14 @@ impl Uma {
             },
             None => Mixture::Single,
         };
-        let roll = self.roll.as_ref();
-        let roll = roll.filter(|_| edges.mode == Mode::Training);
-        let roll = roll.map(|noise| noise.field(graph));
+        let roll = self
+            .roll
+            .as_ref()
+            .and_then(|roll| roll.in_mode(graph, edges.mode));
         let surroundings = Surroundings {
             frames: self.rotation.frames(edges, roll),
             radial: self.radial.forward(edges.distance),
-            ends: (self.senders.table(graph), self.receivers.table(graph)),
+            ends: self.ends.tables(graph),
             envelope: Envelope::Polynomial.apply(edges.distance, self.r_max, ENVELOPE_DEGREE),
             mixture,
         };
@@ -155,11 +154,11 @@ impl Uma {
 
 impl Architecture for Uma {
     fn parameters(&self) -> Vec<ParameterSpec> {
-        let embeddings = [&self.atoms, &self.senders, &self.receivers].into_iter();
         self.structures
             .parameters()
             .chain(self.router.iter().flat_map(Router::parameters))
-            .chain(embeddings.flat_map(Embedding::parameters))
+            .chain(self.atoms.parameters())
+            .chain(self.ends.parameters())
             .chain(self.radial.parameters())
             .chain(self.edge_degree.parameters())
             .chain(self.layers.iter().flat_map(Layer::parameters))

@@ -66,7 +66,10 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
         outputs.extend(named.filter_map(|(p, &field)| Some((p.gradient.as_deref()?, field))));
         let training = Executor::new(Plan::new(&graph, &outputs));
 
-        let evaluated = Potential::new(&graph, model, T::PRECISION, Mode::Evaluation);
+        let evaluated = match potential.noise.is_empty() {
+            true => potential.clone(),
+            false => Potential::new(&graph, model, T::PRECISION, Mode::Evaluation),
+        };
         let evaluated = [
             ("energies", evaluated.energies),
             ("forces", evaluated.forces),

@@ -7,10 +7,9 @@ use dipm_field::{Field, Map, ProductTable, Slot, Space};
 use super::EquiformerV2Config;
 use super::radial::{EdgeScalars, RadialNetwork};
 use crate::layers::escn::{
-    Coefficients, DegreeGate, DegreeLinear, Frames, Mixture, So2Convolution, SphereGrid,
-    separable_sphere_silu, sphere_silu,
+    Coefficients, DegreeLinear, Frames, MessageActivation, Mixture, So2Convolution,
 };
-use crate::layers::{Dropout, LayerNorm};
+use crate::layers::{Dropout, LayerNorm, scale_heads};
 use crate::{Init, Mode, NoiseSpec, ParameterSpec};
 
 /// ε of the norm of the attention features.
@@ -46,48 +45,12 @@ pub(super) struct Attention {
     /// Spreads the weights of degrees over orders; `None` if the radial network weights those too.
     degree_weights: Option<ProductTable>,
     first: So2Convolution,
-    activation: Activation,
+    activation: MessageActivation,
     second: So2Convolution,
     alpha_norm: Option<LayerNorm>,
     alpha_dot: ParameterSpec,
     dropout: Dropout,
     proj: DegreeLinear,
-}
-
-/// What stands between the convolutions.
-#[derive(Debug)]
-enum Activation {
-    Gate(DegreeGate),
-    Separable(SphereGrid),
-    Sphere(SphereGrid),
-}
-
-impl Activation {
-    fn new(config: &EquiformerV2Config, coefficients: Coefficients) -> Self {
-        let grid = || SphereGrid::of_edges(coefficients, config.grid_resolution);
-        match (config.use_gate_act, config.use_sep_s2_act) {
-            (true, _) => Self::Gate(DegreeGate::of_edges(coefficients)),
-            (false, true) => Self::Separable(grid()),
-            (false, false) => Self::Sphere(grid()),
-        }
-    }
-
-    /// Number of scalars a channel that it takes beside the features.
-    fn num_scalars(&self, l_max: usize) -> usize {
-        match self {
-            Self::Gate(_) => l_max,
-            Self::Separable(_) => 1,
-            Self::Sphere(_) => 0,
-        }
-    }
-
-    fn forward<'g>(&self, scalars: Field<'g>, y: Field<'g>) -> Field<'g> {
-        match self {
-            Self::Gate(gate) => gate.forward(scalars, y),
-            Self::Separable(grid) => separable_sphere_silu(grid, scalars, y),
-            Self::Sphere(grid) => sphere_silu(grid, y),
-        }
-    }
 }
 
 impl Attention {
@@ -106,8 +69,13 @@ impl Attention {
         let num_in = 2 * config.sphere_channels;
         let values = heads * config.attn_value_channels;
         let alpha = config.attn_alpha_channels;
-        let activation = Activation::new(config, coefficients);
-        let scalars = heads * alpha + activation.num_scalars(config.l_max) * hidden;
+        let resolution = config.grid_resolution;
+        let activation = match (config.use_gate_act, config.use_sep_s2_act) {
+            (true, _) => MessageActivation::gate(coefficients),
+            (false, true) => MessageActivation::separable(coefficients, resolution),
+            (false, false) => MessageActivation::sphere(coefficients, resolution),
+        };
+        let scalars = heads * alpha + activation.num_scalars() * hidden;
         let (radial_prefix, num_weights) = match config.use_m_share_rad {
             true => (prefix.to_owned(), num_in * coefficients.num_degrees()),
             false => {
@@ -202,16 +170,6 @@ impl Attention {
         let weights = shares * sum.recip().gather(Map::Receiver);
         self.dropout.forward(weights, mode)
     }
-}
-
-/// Values [K′, H k] times a number a head, [H, 1].
-fn scale_heads<'g>(values: Field<'g>, weights: Field<'g>) -> Field<'g> {
-    let [rows, channels] = values.shape()[..] else {
-        panic!("a feature has two axes: {values:?}")
-    };
-    let heads = weights.shape()[0];
-    let in_heads = values.reshape(&[rows, heads, channels / heads]);
-    (in_heads * weights).reshape(&[rows, channels])
 }
 
 /// Weights of degrees times coefficients of an edge.

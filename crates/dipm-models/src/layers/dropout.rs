@@ -28,8 +28,7 @@ impl Dropout {
 
     /// The factor that the features are multiplied with; `None` if it is 1.
     pub fn factor<'g>(&self, like: Field<'g>, mode: Mode) -> Option<Field<'g>> {
-        let noise = self.noise.as_ref().filter(|_| mode == Mode::Training)?;
-        Some(noise.field(like.graph()))
+        self.noise.as_ref()?.in_mode(like.graph(), mode)
     }
 
     /// Features over the same space.

@@ -5,8 +5,8 @@ use dipm_field::{Field, Map};
 use super::UmaConfig;
 use crate::layers::Dense;
 use crate::layers::escn::{
-    Coefficients, DegreeGate, DegreeLinear, Frames, GridMlp, Mixture, RadialMlp, So2Convolution,
-    SphereGrid, SphericalNorm, separable_sphere_silu,
+    Coefficients, DegreeGate, DegreeLinear, Frames, GridMlp, MessageActivation, Mixture, RadialMlp,
+    So2Convolution, SphereGrid, SphericalNorm,
 };
 use crate::{EdgeActivation, FeedForward, ParameterSpec};
 
@@ -80,30 +80,21 @@ impl Layer {
 struct Messages {
     radial: RadialMlp,
     first: So2Convolution,
-    activation: Activation,
+    activation: MessageActivation,
     second: So2Convolution,
-}
-
-#[derive(Debug)]
-enum Activation {
-    Gate(DegreeGate),
-    Sphere(SphereGrid),
 }
 
 impl Messages {
     fn new(config: &UmaConfig, prefix: &str) -> Self {
         let coefficients = config.coefficients();
         let (channels, hidden) = (config.sphere_channels, config.hidden_channels);
-        let (activation, num_scalars) = match config.act_type {
-            EdgeActivation::Gate => {
-                let gate = DegreeGate::of_edges(coefficients);
-                (Activation::Gate(gate), config.l_max * hidden)
-            }
+        let activation = match config.act_type {
+            EdgeActivation::Gate => MessageActivation::gate(coefficients),
             EdgeActivation::S2Sep => {
-                let grid = SphereGrid::of_edges(coefficients, config.grid_resolution);
-                (Activation::Sphere(grid), hidden)
+                MessageActivation::separable(coefficients, config.grid_resolution)
             }
         };
+        let num_scalars = activation.num_scalars() * hidden;
         let convolution = |part: &str, widths, num_scalars| {
             let name = format!("{prefix}.{part}");
             So2Convolution::new(&name, coefficients, widths, num_scalars, config.num_experts)
@@ -131,10 +122,7 @@ impl Messages {
         let (y, scalars) = self
             .first
             .forward(y, radial, degrees.clone(), edges.mixture);
-        let y = match &self.activation {
-            Activation::Gate(gate) => gate.forward(scalars, y),
-            Activation::Sphere(grid) => separable_sphere_silu(grid, scalars, y),
-        }; // [K_r, H]
+        let y = self.activation.forward(scalars, y); // [K_r, H]
         let (y, _) = self.second.forward(y, None, degrees.clone(), edges.mixture);
         let message = edges.frames.turn_out(edges.enveloped(y), degrees); // [K, C]
         message.sum(Map::Receiver)

@@ -81,7 +81,7 @@ fn released(model: &Model, batch: &Batch) -> [Vec<f64>; 3] {
     let (_, surroundings) = network.surroundings(&edges);
     let start = network.edge_degree(&surroundings);
     let output = network.refine(start, &surroundings);
-    let potential = Potential::of(model, &edges, output);
+    let potential = Potential::of(model, &network, &edges, output);
     let outputs = [
         ("node energies", potential.node_energies),
         ("forces", potential.forces),

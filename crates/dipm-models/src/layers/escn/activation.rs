@@ -66,6 +66,52 @@ pub fn with_scalars<'g>(scalars: Field<'g>, x: Field<'g>) -> Field<'g> {
     x.graph().concat(&[scalars, x.slice(0, 1, num - 1)], 0)
 }
 
+/// What stands between the two convolutions of a message.
+#[derive(Debug, Clone)]
+pub enum MessageActivation {
+    /// Gates by degree.
+    Gate(DegreeGate),
+    /// [`separable_sphere_silu`].
+    Separable(SphereGrid),
+    /// [`sphere_silu`].
+    Sphere(SphereGrid),
+}
+
+impl MessageActivation {
+    /// With gates.
+    pub fn gate(coefficients: Coefficients) -> Self {
+        Self::Gate(DegreeGate::of_edges(coefficients))
+    }
+
+    /// On a grid that scalars bypass.
+    pub fn separable(coefficients: Coefficients, resolution: Option<usize>) -> Self {
+        Self::Separable(SphereGrid::of_edges(coefficients, resolution))
+    }
+
+    /// On a grid.
+    pub fn sphere(coefficients: Coefficients, resolution: Option<usize>) -> Self {
+        Self::Sphere(SphereGrid::of_edges(coefficients, resolution))
+    }
+
+    /// Number of scalars a channel that it takes beside the features.
+    pub fn num_scalars(&self) -> usize {
+        match self {
+            Self::Gate(gate) => gate.l_max,
+            Self::Separable(_) => 1,
+            Self::Sphere(_) => 0,
+        }
+    }
+
+    /// Applies it with scalars, `[num_scalars · C]`, to a feature of edges, [K_r, C].
+    pub fn forward<'g>(&self, scalars: Field<'g>, x: Field<'g>) -> Field<'g> {
+        match self {
+            Self::Gate(gate) => gate.forward(scalars, x),
+            Self::Separable(grid) => separable_sphere_silu(grid, scalars, x),
+            Self::Sphere(grid) => sphere_silu(grid, x),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{assert_close, evaluate, stored};

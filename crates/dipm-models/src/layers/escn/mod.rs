@@ -7,6 +7,7 @@ mod activation;
 mod coefficients;
 mod degree_linear;
 mod edge_degree;
+mod ends;
 #[cfg(test)]
 mod fixture;
 mod gaussian;
@@ -19,10 +20,13 @@ mod rotation;
 mod so2_convolution;
 mod wigner;
 
-pub use activation::{DegreeGate, separable_sphere_silu, sphere_silu, with_scalars};
+pub use activation::{
+    DegreeGate, MessageActivation, separable_sphere_silu, sphere_silu, with_scalars,
+};
 pub use coefficients::{Coefficients, Harmonic};
 pub use degree_linear::DegreeLinear;
 pub use edge_degree::edge_degree;
+pub use ends::EndEmbeddings;
 pub use gaussian::Gaussians;
 pub use grid::SphereGrid;
 pub use grid_mlp::GridMlp;
