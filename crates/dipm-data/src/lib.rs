@@ -28,6 +28,7 @@ mod batching;
 mod cell;
 mod dataset;
 mod dataset_info;
+mod duplicates;
 mod elements;
 mod error;
 mod graph;
