@@ -103,6 +103,45 @@ fn random_table(rng: &mut ChaCha8Rng, slots: &[Slot]) -> ProductTable {
     ProductTable::new(slots, entries)
 }
 
+/// A product of x `[a, C]`, alone or with scalars y: a dense or sparse table, or a matrix that the
+/// scalars are the entries of.
+fn linear_product<'g>(
+    rng: &mut ChaCha8Rng,
+    graph: &'g Graph,
+    x: Field<'g>,
+    y: Field<'g>,
+) -> Field<'g> {
+    let (a, b, num_scalars) = (
+        x.shape()[0],
+        *[1, 2, 5, 7, 9, 14].choose(rng).unwrap(),
+        y.shape()[0],
+    );
+    let (from, to) = (Slot::channels(a), Slot::channels(b));
+    let kept = rng.random_range(0.3..1.3);
+    let mut pairs: Vec<(usize, usize)> = (0..a * b).map(|i| (i / b, i % b)).collect();
+    pairs.retain(|_| rng.random_bool(f64::min(kept, 1.0)));
+    match rng.random_range(0..3) {
+        0 => {
+            let entries = pairs.into_iter().enumerate();
+            let entries = entries.map(|(n, (i, j))| (vec![i, j], 0.3 - n as f64 * 0.01));
+            let table = ProductTable::new(&[from, to], entries);
+            graph.product(&table, 1, &[Some(x), None])
+        }
+        1 => {
+            let slots = [from, Slot::scalars(num_scalars), to];
+            let table = random_table(rng, &slots);
+            graph.product(&table, 2, &[Some(x), Some(y), None])
+        }
+        _ => {
+            let slots = [Slot::scalars(num_scalars), from, to];
+            let entries = pairs.into_iter().zip(0..num_scalars);
+            let entries = entries.map(|((i, j), s)| (vec![s, i, j], 1.0));
+            let table = ProductTable::new(&slots, entries);
+            graph.product(&table, 2, &[Some(y), Some(x), None])
+        }
+    }
+}
+
 /// One more field from fields that are there, or none if the draw does not fit.
 fn random_op<'g>(
     rng: &mut ChaCha8Rng,
@@ -226,6 +265,9 @@ fn random_op<'g>(
             let y = partner(rng, &|y| {
                 y.space() == x.space() && y.shape().len() == 1 && y.shape()[0] > 1
             })?;
+            if rng.random_bool(0.4) {
+                return Some(bounded(linear_product(rng, graph, x, y)));
+            }
             let z = partner(rng, &|z| {
                 z.shape().len() == 2 && z.shape()[1] == c && z.space() == x.space()
             })?;

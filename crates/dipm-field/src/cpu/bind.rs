@@ -81,7 +81,7 @@ pub(crate) fn bind<T: Number>(
         check_map(map, targets, source, target)?;
         bound.maps.push(targets.as_ptr());
         let needs_inverse = program.steps.iter().any(
-            |step| matches!(step.kernel, Kernel::ContractInto(m) | Kernel::FoldInto(_, m) if m == map),
+            |step| matches!(step.kernel, Kernel::ContractInto(m) | Kernel::ContractBlocks(m) | Kernel::FoldInto(_, m) if m == map),
         );
         bound.inverses.push(if needs_inverse {
             inverse(targets, target)

@@ -1,12 +1,13 @@
 //! Steps of the plan made ready for kernels: loops collapsed, offsets and programs computed.
 
+use super::gemm::Blocks;
 use super::product::ProductProgram;
 use super::view::Nest;
 use crate::functions::{Binary, Unary};
 use crate::plan::access::{Access, Rows, dense_strides};
 use crate::plan::lower::{Fold, Kernel, Step};
 use crate::plan::place::Place;
-use crate::{Map, Plan};
+use crate::{Map, Plan, Space};
 
 /// Where an operand is read.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub(crate) enum Work {
     /// With the offset of the output in the accumulators.
     ContractAll(Contraction, usize),
     ContractInto(Contraction, usize),
+    /// With the space of the rows, and the map to the rows of the output unless there is only one.
+    ContractBlocks(Contraction, Blocks, Space, Option<usize>),
     Product(Box<ProductProgram>),
     /// With the offset of the output in the accumulators.
     SumAll(usize),
@@ -164,6 +167,11 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         }
         Kernel::ContractAll => Work::ContractAll(rows_contraction(step), accumulate()),
         Kernel::ContractInto(map) => Work::ContractInto(rows_contraction(step), map_number(*map)),
+        Kernel::ContractBlocks(map) => {
+            let number = (!matches!(map, Map::All(_))).then(|| map_number(*map));
+            let blocks = Blocks::new(step.shape[0], step.shape[1]);
+            Work::ContractBlocks(rows_contraction(step), blocks, map.source(), number)
+        }
         Kernel::Product { table, open } => {
             let table = &program.tables[*table];
             let strides: Vec<usize> = step
@@ -185,9 +193,10 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         Kernel::FoldInto(fold, map) => Work::FoldInto(*fold, map_number(*map)),
     };
     let operations = match &work {
-        Work::Contract(c) | Work::ContractAll(c, _) | Work::ContractInto(c, _) => {
-            2 * c.k * c.n * c.leads[0].len()
-        }
+        Work::Contract(c)
+        | Work::ContractAll(c, _)
+        | Work::ContractInto(c, _)
+        | Work::ContractBlocks(c, ..) => 2 * c.k * c.n * c.leads[0].len(),
         Work::Product(program) => 2 * program.operations,
         Work::Concat(_) | Work::Copy(_) | Work::Pad(..) => 0,
         Work::SumAxes(nest) | Work::MaxAxes(nest) => nest.lengths.iter().product(),

@@ -7,6 +7,7 @@
 mod arena;
 mod bind;
 mod contract;
+mod gemm;
 mod instruction;
 mod lanes;
 mod parallel;
@@ -30,6 +31,10 @@ use tile::{Run, Workspace};
 
 /// Scratch memory of a tile, in bytes: about what stays in a core's own cache.
 const TILE_BYTES: usize = 512 << 10;
+/// Entries from which on a matrix is large: tiles have rows enough to make reading it worthwhile.
+const LARGE_MATRIX: usize = 1 << 16;
+/// Rows that are multiplied with a large matrix at a time, at least.
+const LARGE_MATRIX_ROWS: usize = 96;
 /// Most rows of a tile.
 const MAX_TILE_ROWS: usize = 128;
 /// Most partial sums of one quantity over all rows.
@@ -40,8 +45,12 @@ const MIN_CHUNK_ROWS: usize = 64;
 /// A group ready to run.
 struct Stage {
     domain: Space,
+    /// Whether instructions are cut into blocks of their outputs, and not into rows of the domain.
+    in_blocks: bool,
     instructions: Vec<Instruction>,
     scratch_width: usize,
+    /// Fewest rows of a tile that large matrices are worth reading for.
+    least_rows: usize,
     /// Values added up over all rows.
     accumulators: usize,
     /// (accumulator offset, value, width) of each total.
@@ -53,9 +62,10 @@ struct Stage {
     nanoseconds: u64,
 }
 
-/// A range of rows: for edges also the receivers they belong to.
+/// A range of rows: for edges also the receivers they belong to. Or one block of one instruction.
 #[derive(Clone, Copy, Debug)]
 struct TileRange {
+    instruction: Option<usize>,
     first: usize,
     rows: usize,
     receivers: (usize, usize),
@@ -105,6 +115,7 @@ impl<T: Scalar> Executor<T> {
             let mut accumulators = 0;
             let instructions = instructions(&plan, number, &mut accumulators);
             let mut totals = vec![];
+            let mut least_rows = 16;
             for instruction in &instructions {
                 match &instruction.work {
                     Work::ContractAll(_, at) | Work::SumAll(at) => {
@@ -112,6 +123,13 @@ impl<T: Scalar> Executor<T> {
                     }
                     Work::Product(product) => {
                         kernel_scratch = kernel_scratch.max(product.scratch());
+                    }
+                    Work::Contract(sizes) if sizes.k * sizes.n >= LARGE_MATRIX => {
+                        let rows = LARGE_MATRIX_ROWS.div_ceil(sizes.leads[0].len());
+                        least_rows = least_rows.max(rows.next_multiple_of(16));
+                    }
+                    Work::ContractBlocks(_, blocks, ..) => {
+                        kernel_scratch = kernel_scratch.max(blocks.scratch());
                     }
                     _ => {}
                 }
@@ -128,11 +146,13 @@ impl<T: Scalar> Executor<T> {
                 .collect();
             stages.push(Stage {
                 domain: group.domain,
+                in_blocks: group.in_blocks,
                 sums_by_receiver: instructions
                     .iter()
                     .any(|instruction| matches!(instruction.work, Work::FoldReceiver(_))),
                 instructions,
                 scratch_width: group.scratch_width,
+                least_rows,
                 accumulators,
                 totals,
                 allocate,
@@ -302,12 +322,28 @@ fn chunks(stage: &Stage, tiles: &[TileRange]) -> usize {
 /// Cuts the rows of a stage into tiles. Depends on the plan and the batch only.
 fn tile_ranges<T>(stage: &Stage, size: usize, bound: &bind::Bound<T>) -> Vec<TileRange> {
     let rows = rows_of(&bound.rows, stage.domain);
+    if stage.in_blocks {
+        let blocks = |instruction: &Instruction| match &instruction.work {
+            Work::ContractBlocks(_, blocks, ..) => blocks.len() * rows,
+            _ => 0,
+        };
+        let numbered = stage.instructions.iter().enumerate();
+        return numbered
+            .flat_map(|(i, instruction)| (0..blocks(instruction)).map(move |block| (i, block)))
+            .map(|(instruction, first)| TileRange {
+                instruction: Some(instruction),
+                first,
+                rows: 1,
+                receivers: (0, 0),
+            })
+            .collect();
+    }
     let room = match stage.domain {
         Space::Const | Space::Table(_) => 1,
         Space::Structures => 16,
         _ => {
             let fitting = TILE_BYTES / (stage.scratch_width.max(1) * size);
-            (fitting / 16 * 16).clamp(16, MAX_TILE_ROWS)
+            (fitting / 16 * 16).clamp(stage.least_rows, MAX_TILE_ROWS)
         }
     };
     if !stage.sums_by_receiver {
@@ -315,6 +351,7 @@ fn tile_ranges<T>(stage: &Stage, size: usize, bound: &bind::Bound<T>) -> Vec<Til
             .map(|i| {
                 let first = i * room;
                 TileRange {
+                    instruction: None,
                     first,
                     rows: room.min(rows - first),
                     receivers: (0, 0),
@@ -331,6 +368,7 @@ fn tile_ranges<T>(stage: &Stage, size: usize, bound: &bind::Bound<T>) -> Vec<Til
         if edges > room && atom > start {
             let receivers = (start, atom - start);
             tiles.push(TileRange {
+                instruction: None,
                 first: bounds[start],
                 rows: bounds[atom] - bounds[start],
                 receivers,
@@ -342,6 +380,7 @@ fn tile_ranges<T>(stage: &Stage, size: usize, bound: &bind::Bound<T>) -> Vec<Til
     if atoms > start {
         let rows = bounds[atoms] - bounds[start];
         tiles.push(TileRange {
+            instruction: None,
             first: bounds[start],
             rows,
             receivers: (start, atoms - start),

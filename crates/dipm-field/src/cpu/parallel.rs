@@ -100,13 +100,18 @@ impl<'a, T: Number> StageRun<'a, T> {
                 capacity: self.capacity,
                 first: range.first,
                 rows: range.rows,
+                spaces: &context.bound.rows,
                 bases: context.bases,
                 maps: &context.bound.maps,
                 inverses: &context.bound.inverses,
                 receivers: (receiver, &bounds),
                 accumulators: sums,
             };
-            for instruction in &stage.instructions {
+            let instructions = match range.instruction {
+                Some(only) => &stage.instructions[only..=only],
+                None => &stage.instructions,
+            };
+            for instruction in instructions {
                 let start = context.time_steps.then(Instant::now);
                 // SAFETY: see `run`; tiles of different chunks write different rows.
                 unsafe { (context.run)(instruction, &tile, workspace) };

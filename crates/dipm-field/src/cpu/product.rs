@@ -4,9 +4,11 @@
 //! channel indices and, if it has channels, the open index. These factors are computed for a block
 //! of rows at a time, one row per lane; then each row runs over its channels with them.
 
+mod dense;
 mod kernel;
 
 use crate::ProductTable;
+use dense::DenseBlock;
 pub(crate) use kernel::product;
 use std::collections::BTreeMap;
 
@@ -41,6 +43,8 @@ struct Reduction {
 enum Body {
     /// The open slot has channels.
     Channels { sums: Vec<Vec<Sum>> },
+    /// The open slot has channels, and so has exactly one other.
+    Dense { blocks: Vec<DenseBlock> },
     /// The open slot has none, but others have.
     Reduce { reductions: Vec<Reduction> },
     /// No slot has channels: factor number = open index.
@@ -58,6 +62,8 @@ pub(crate) struct ProductProgram {
     /// Operand number of the inner channel operand, then of the outer ones.
     channel_operands: Vec<usize>,
     factors: Vec<Factor>,
+    /// Whether every factor is one scalar, so that it is read where it lies.
+    factors_are_scalars: bool,
     /// Factors as numbers where there are no scalars.
     constants: Vec<f64>,
     body: Body,
@@ -121,6 +127,7 @@ impl ProductProgram {
             |which: usize, index: &[usize]| index[order[which]] * strides[channel_operands[which]];
         let mut factors = vec![];
         let mut operations = 0;
+        let mut factors_are_scalars = false;
         let body = if channel_slots.is_empty() {
             factors = vec![Factor::default(); open_dim];
             for ((target, _), factor) in keys {
@@ -128,6 +135,22 @@ impl ProductProgram {
                 factors[target] = factor;
             }
             Body::Scalars
+        } else if open_has_channels && channel_slots.len() == 1 {
+            let mut pairs = vec![];
+            for ((target, index), factor) in keys {
+                pairs.push((target, offset(0, &index), factors.len()));
+                operations += channels + factor.terms.len() * scalars.len();
+                factors.push(factor);
+            }
+            let scalar = |factor: &Factor| matches!(&factor.terms[..], [(c, places)] if *c == 1.0 && places.len() == 1);
+            factors_are_scalars = scalars.len() == 1 && factors.iter().all(scalar);
+            if factors_are_scalars {
+                for pair in &mut pairs {
+                    pair.2 = factors[pair.2].terms[0].1[0] * scalars[0].2;
+                }
+            }
+            let blocks = dense::blocks(open_dim, &pairs);
+            Body::Dense { blocks }
         } else if open_has_channels {
             let mut groups: BTreeMap<Key, Vec<(usize, usize)>> = BTreeMap::new();
             for ((target, index), factor) in keys {
@@ -187,6 +210,7 @@ impl ProductProgram {
             scalars,
             channel_operands,
             factors,
+            factors_are_scalars,
             constants,
             body,
             operations,

@@ -105,7 +105,9 @@ pub(crate) fn kind(kernel: &Kernel) -> &'static str {
         Kernel::Copy | Kernel::Pad { .. } | Kernel::Concat { .. } => "copy",
         Kernel::SumAxes { .. } | Kernel::MaxAxes { .. } => "inner sum",
         Kernel::Contract => "contract",
-        Kernel::ContractAll | Kernel::ContractInto(_) => "contract rows",
+        Kernel::ContractAll | Kernel::ContractInto(_) | Kernel::ContractBlocks(_) => {
+            "contract rows"
+        }
         Kernel::Product { .. } => "product",
         Kernel::SumAll | Kernel::FoldReceiver(_) | Kernel::FoldInto(..) => "row sum",
     }

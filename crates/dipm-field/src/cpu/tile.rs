@@ -4,7 +4,8 @@ use super::contract::{self, Rows};
 use super::instruction::{Contraction, Instruction, Operand, OperandRows, Work};
 use super::lanes::{Lanes, Number, Portable};
 use super::view::View;
-use super::{pointwise, product, rows};
+use super::{gemm, pointwise, product, rows};
+use crate::Space;
 use crate::plan::place::Place;
 
 /// The source rows of every target row of a map.
@@ -13,6 +14,14 @@ pub(crate) struct Inverse {
     /// Rows of target t: `rows[bounds[t] .. bounds[t + 1]]`.
     pub bounds: Vec<usize>,
     pub rows: Vec<u32>,
+}
+
+impl Inverse {
+    /// Source rows of a target row.
+    pub fn of(&self, target: usize) -> impl ExactSizeIterator<Item = usize> + Clone + '_ {
+        let run = self.bounds[target]..self.bounds[target + 1];
+        self.rows[run].iter().map(|&row| row as usize)
+    }
 }
 
 /// Memory of one thread.
@@ -34,6 +43,8 @@ pub(crate) struct Tile<'a, T> {
     pub capacity: usize,
     pub first: usize,
     pub rows: usize,
+    /// Rows of every space.
+    pub spaces: &'a [(Space, usize)],
     /// First row of every value that is not in scratch.
     pub bases: &'a [*mut T],
     pub maps: &'a [*const u32],
@@ -44,38 +55,40 @@ pub(crate) struct Tile<'a, T> {
 }
 
 impl<T: Number> Tile<'_, T> {
+    /// The rows of an operand that belong to the tile.
     unsafe fn view(&self, operand: &Operand) -> View<T> {
+        unsafe {
+            let whole = self.whole(operand);
+            match (operand.place, operand.rows) {
+                (_, OperandRows::Via(_)) => View {
+                    index: whole.index.add(self.first),
+                    ..whole
+                },
+                (Place::Scratch(_), _) => whole,
+                _ => View {
+                    ptr: whole.ptr.add(self.first * whole.row_stride),
+                    ..whole
+                },
+            }
+        }
+    }
+
+    /// All rows of an operand.
+    unsafe fn whole(&self, operand: &Operand) -> View<T> {
         unsafe {
             let base: *const T = match operand.place {
                 Place::Scratch(column) => self.scratch.add(column * self.capacity),
                 _ => self.bases[operand.value],
             };
-            let base = base.add(operand.offset);
-            let null = std::ptr::null();
-            match operand.rows {
-                OperandRows::Single => View {
-                    ptr: base,
-                    row_stride: 0,
-                    index: null,
-                },
-                OperandRows::Same => {
-                    let first = if matches!(operand.place, Place::Scratch(_)) {
-                        0
-                    } else {
-                        self.first
-                    };
-                    let stride = operand.row_stride;
-                    View {
-                        ptr: base.add(first * stride),
-                        row_stride: stride,
-                        index: null,
-                    }
-                }
-                OperandRows::Via(map) => View {
-                    ptr: base,
-                    row_stride: operand.row_stride,
-                    index: self.maps[map].add(self.first),
-                },
+            let (row_stride, index) = match operand.rows {
+                OperandRows::Single => (0, std::ptr::null()),
+                OperandRows::Same => (operand.row_stride, std::ptr::null()),
+                OperandRows::Via(map) => (operand.row_stride, self.maps[map]),
+            };
+            View {
+                ptr: base.add(operand.offset),
+                row_stride,
+                index,
             }
         }
     }
@@ -91,11 +104,16 @@ impl<T: Number> Tile<'_, T> {
     }
 }
 
-/// Offsets of the rows of a tile relative to `view.ptr`, each with all leading offsets.
+/// Offsets of rows relative to `view.ptr`, each with all leading offsets.
 #[inline(always)]
-unsafe fn offsets<T>(view: &View<T>, rows: usize, leads: &[usize], out: &mut Vec<usize>) {
+unsafe fn offsets<T>(
+    view: &View<T>,
+    rows: impl Iterator<Item = usize>,
+    leads: &[usize],
+    out: &mut Vec<usize>,
+) {
     out.clear();
-    for row in 0..rows {
+    for row in rows {
         let source = if view.index.is_null() {
             row
         } else {
@@ -149,8 +167,8 @@ unsafe fn run<L: Lanes>(
             Work::ContractAll(sizes, at) => {
                 let (x, y) = (view(0), view(1));
                 let [left, right] = &mut workspace.offsets;
-                offsets(&x, count, &sizes.leads[0], left);
-                offsets(&y, count, &sizes.leads[1], right);
+                offsets(&x, 0..count, &sizes.leads[0], left);
+                offsets(&y, 0..count, &sizes.leads[1], right);
                 contract::contract_rows::<L>(
                     Rows {
                         base: x.ptr,
@@ -166,6 +184,38 @@ unsafe fn run<L: Lanes>(
             }
             Work::ContractInto(sizes, map) => {
                 contract_into::<L>(sizes, *map, instruction, tile, workspace);
+            }
+            Work::ContractBlocks(sizes, blocks, source, map) => {
+                let block = (tile.first / blocks.len(), tile.first % blocks.len());
+                let x = tile.whole(&instruction.operands[0]);
+                let y = tile.whole(&instruction.operands[1]);
+                let [left, right] = &mut workspace.offsets;
+                match map {
+                    None => {
+                        let rows = 0..super::rows_of(tile.spaces, *source);
+                        offsets(&x, rows.clone(), &sizes.leads[0], left);
+                        offsets(&y, rows, &sizes.leads[1], right);
+                    }
+                    Some(map) => {
+                        let rows = tile.inverses[*map].of(block.0);
+                        offsets(&x, rows.clone(), &sizes.leads[0], left);
+                        offsets(&y, rows, &sizes.leads[1], right);
+                    }
+                }
+                gemm::outer_products::<L>(
+                    blocks,
+                    block.1,
+                    Rows {
+                        base: x.ptr,
+                        offsets: left,
+                    },
+                    Rows {
+                        base: y.ptr,
+                        offsets: right,
+                    },
+                    tile.bases[instruction.output].add(block.0 * width),
+                    workspace.kernel.pointer(),
+                );
             }
             Work::Product(program) => {
                 let operands = [0, 1, 2, 3, 4].map(|i| {
@@ -189,15 +239,10 @@ unsafe fn run<L: Lanes>(
                 }
             }
             Work::FoldInto(fold, map) => {
-                let operand = &instruction.operands[0];
-                let base = tile.bases[operand.value].add(operand.offset).cast_const();
-                let inverse = &tile.inverses[*map];
+                let x = tile.whole(&instruction.operands[0]);
                 for row in 0..count {
-                    let target = tile.first + row;
-                    let run = inverse.bounds[target]..inverse.bounds[target + 1];
-                    let stride = operand.row_stride;
-                    let sources = inverse.rows[run].iter();
-                    let sources = sources.map(|&source| base.add(source as usize * stride));
+                    let sources = tile.inverses[*map].of(tile.first + row);
+                    let sources = sources.map(|source| x.row(source));
                     rows::fold_rows::<L>(*fold, out.0.add(row * width), width, sources);
                 }
             }
@@ -218,13 +263,13 @@ unsafe fn contract_tile<L: Lanes>(
         let [left, right] = &mut workspace.offsets;
         let shape = (sizes.k, sizes.n);
         if weights.index.is_null() {
-            offsets(x, count, &sizes.leads[0], left);
+            offsets(x, 0..count, &sizes.leads[0], left);
             let to = View {
                 ptr: out.cast_const(),
                 row_stride: width,
                 index: std::ptr::null(),
             };
-            offsets(&to, count, &sizes.leads[1], right);
+            offsets(&to, 0..count, &sizes.leads[1], right);
             let (a, c) = (
                 Rows {
                     base: x.ptr,
@@ -287,32 +332,20 @@ unsafe fn contract_into<L: Lanes>(
         };
         let inverse = &tile.inverses[map];
         let [left, right] = &mut workspace.offsets;
+        let (from, with) = (tile.whole(x), tile.whole(y));
         for row in 0..tile.rows {
-            let target = tile.first + row;
-            left.clear();
-            right.clear();
-            for &source in &inverse.rows[inverse.bounds[target]..inverse.bounds[target + 1]] {
-                let source = source as usize;
-                left.extend(
-                    sizes.leads[0]
-                        .iter()
-                        .map(|lead| source * x.row_stride + lead),
-                );
-                right.extend(
-                    sizes.leads[1]
-                        .iter()
-                        .map(|lead| source * y.row_stride + lead),
-                );
-            }
+            let sources = inverse.of(tile.first + row);
+            offsets(&from, sources.clone(), &sizes.leads[0], left);
+            offsets(&with, sources, &sizes.leads[1], right);
             let out = tile.output(instruction).add(row * instruction.width);
             rows::clear::<L>(out, instruction.width);
             contract::contract_rows::<L>(
                 Rows {
-                    base: tile.bases[x.value].add(x.offset),
+                    base: from.ptr,
                     offsets: left,
                 },
                 Rows {
-                    base: tile.bases[y.value].add(y.offset),
+                    base: with.ptr,
                     offsets: right,
                 },
                 out,

@@ -8,6 +8,10 @@ use crate::{InputSpec, Map, ProductTable, Space};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Entries from which on a matrix that is summed over rows gets no partial sums, and its operands are
+/// stored instead.
+const LARGE_MATRIX: usize = 1 << 17;
+
 /// Where the values of a [`Value`] come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Source {
@@ -56,6 +60,8 @@ pub(crate) enum Kernel {
     ContractAll,
     /// Σ over the source rows that belong to a row of the domain.
     ContractInto(Map),
+    /// The same for large matrices, block by block of the matrix.
+    ContractBlocks(Map),
     Product {
         table: usize,
         open: usize,
@@ -98,7 +104,13 @@ impl Step {
 
     /// Whether the operands are read whole, not row by row.
     pub fn reads_whole(&self) -> bool {
-        matches!(self.kernel, Kernel::ContractInto(_) | Kernel::FoldInto(..))
+        let folds = matches!(self.kernel, Kernel::ContractInto(_) | Kernel::FoldInto(..));
+        folds || self.in_blocks()
+    }
+
+    /// Whether the work is cut into blocks of the output instead of rows of the domain.
+    pub fn in_blocks(&self) -> bool {
+        matches!(self.kernel, Kernel::ContractBlocks(_))
     }
 }
 
@@ -406,6 +418,11 @@ impl Lowering<'_> {
                     let access = self.access(id);
                     self.contiguous_last(access, from)
                 });
+                if shape.iter().product::<usize>() >= LARGE_MATRIX {
+                    let kernel = Kernel::ContractBlocks(*map);
+                    self.note_map(*map);
+                    return self.step(kernel, space, (space, shape), operands.to_vec());
+                }
                 if let Map::All(_) = map {
                     let kernel = Kernel::ContractAll;
                     return self.step(kernel, from, (space, shape), operands.to_vec());

@@ -19,6 +19,8 @@ pub(crate) enum Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub domain: Space,
+    /// Whether the steps are cut into blocks of their outputs, and not into rows of the domain.
+    pub in_blocks: bool,
     pub steps: Vec<usize>,
     /// Scratch values per row of a tile.
     pub scratch_width: usize,
@@ -49,6 +51,7 @@ pub(crate) fn reads_own_row(program: &Program, step: &Step, access: &Access) -> 
         && writer.domain == step.domain
         && access.rows == rows
         && !writer.is_reduction()
+        && !writer.in_blocks()
         && !step.reads_whole()
 }
 
@@ -63,11 +66,11 @@ pub(crate) fn place(program: &Program) -> Placement {
     let mut levels = earliest_levels(program);
     sink(program, &users, &mut levels);
 
-    let mut keys: Vec<(usize, Space)> = program
+    let mut keys: Vec<(usize, Space, bool)> = program
         .steps
         .iter()
         .zip(&levels)
-        .map(|(step, &level)| (level, step.domain))
+        .map(|(step, &level)| (level, step.domain, step.in_blocks()))
         .collect();
     let all = keys.clone();
     keys.sort_unstable();
@@ -81,6 +84,7 @@ pub(crate) fn place(program: &Program) -> Placement {
         let output = program.steps[step].output;
         is_output(output)
             || program.steps[step].is_reduction()
+            || program.steps[step].in_blocks()
             || is_small(program.steps[step].domain)
             || users[output].iter().any(|&user| {
                 group_of[user] != group_of[step]
@@ -105,11 +109,12 @@ pub(crate) fn place(program: &Program) -> Placement {
     let groups = keys
         .iter()
         .zip(members)
-        .map(|(&(_, domain), members)| {
+        .map(|(&(_, domain, in_blocks), members)| {
             let steps = schedule(program, &members, &places);
             let scratch_width = assign_scratch(program, &steps, &mut places);
             Group {
                 domain,
+                in_blocks,
                 steps,
                 scratch_width,
             }
@@ -160,7 +165,7 @@ fn sink(program: &Program, users: &[Vec<usize>], levels: &mut [usize]) {
     for index in (0..program.steps.len()).rev() {
         let step = &program.steps[index];
         let is_output = program.outputs.iter().any(|output| output.1 == step.output);
-        if step.is_reduction() || is_output || users[step.output].is_empty() {
+        if step.is_reduction() || step.in_blocks() || is_output || users[step.output].is_empty() {
             continue;
         }
         let mut latest = usize::MAX;

@@ -22,8 +22,8 @@ pub(crate) fn verify(plan: &Plan) -> Result<(), String> {
             if std::mem::replace(&mut seen[index], true) || placement.group_of[index] != number {
                 return fault("is not in one group");
             }
-            if step.domain != group.domain {
-                return fault("is over another space than its group");
+            if step.domain != group.domain || step.in_blocks() != group.in_blocks {
+                return fault("does not fit its group");
             }
             for access in &step.operands {
                 let value = &program.values[access.value];

@@ -1,5 +1,6 @@
 //! The kernel that runs a product's program over the rows of a tile.
 
+use super::dense::dense_row;
 use super::{Body, Factor, ProductProgram, Reduction, Sum};
 use crate::cpu::lanes::{Lanes, Number, sealed::Float};
 use crate::cpu::view::View;
@@ -31,7 +32,7 @@ pub(crate) unsafe fn product<L: Lanes>(
         let mut first = 0;
         while first < rows {
             let count = (rows - first).min(lanes);
-            if !constant {
+            if !constant && !program.factors_are_scalars {
                 transpose_scalars::<L>(program, operands, first, count, transposed);
                 for (i, factor) in program.factors.iter().enumerate() {
                     let value = factor_value::<L>(factor, transposed);
@@ -62,6 +63,20 @@ pub(crate) unsafe fn product<L: Lanes>(
                         let out = out.add(row * out_stride);
                         let factors = (factors.cast_const(), step);
                         channels_row::<L>(program, sums, operands, row, factors, out);
+                    }
+                }
+                Body::Dense { blocks } => {
+                    for row in first..first + count {
+                        let factors = if program.factors_are_scalars {
+                            (operands[program.scalars[0].0].row(row), 1)
+                        } else if constant {
+                            (factors.cast_const(), 1)
+                        } else {
+                            (factors.add(row - first).cast_const(), lanes)
+                        };
+                        let x = operands[program.channel_operands[0]].row(row);
+                        let out = out.add(row * out_stride);
+                        dense_row::<L>(blocks, x, factors, out, program.channels);
                     }
                 }
                 Body::Reduce { reductions } => {
