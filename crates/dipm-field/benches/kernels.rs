@@ -176,7 +176,21 @@ fn products() {
     }
 }
 
+/// Pointwise functions: per operation, alone and as one expression.
+fn expressions() {
+    let entries = 256;
+    measure("sum of inner products", 2 * 4 * entries, |graph| {
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|x| graph.input(x, Space::Edges, &[256]));
+        (a * b + c * d + a * c).sum_axes(&[0])
+    });
+    measure("silu of a product", 2 * entries, |graph| {
+        let [a, b] = ["a", "b"].map(|x| graph.input(x, Space::Edges, &[256]));
+        (a * b).silu().sum_axes(&[0])
+    });
+}
+
 fn main() {
+    expressions();
     contractions();
     products();
 }

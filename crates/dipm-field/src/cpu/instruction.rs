@@ -1,5 +1,6 @@
 //! Steps of the plan made ready for kernels: loops collapsed, offsets and programs computed.
 
+use super::expression::ExpressionProgram;
 use super::gemm::Blocks;
 use super::product::ProductProgram;
 use super::view::Nest;
@@ -33,6 +34,7 @@ pub(crate) enum Work {
     Unary(Unary, Nest),
     Binary(Binary, Nest),
     Select(Nest),
+    Expression(Box<ExpressionProgram>),
     Copy(Nest),
     /// Zeros, then a copy into the output from an offset.
     Pad(Nest, usize),
@@ -125,6 +127,10 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         Kernel::Unary(function) => Work::Unary(*function, nest(step, width)),
         Kernel::Binary(function) => Work::Binary(*function, nest(step, width)),
         Kernel::Select => Work::Select(nest(step, width)),
+        Kernel::Expression(expression) => {
+            let nest = nest(step, width);
+            Work::Expression(Box::new(ExpressionProgram::new(expression, nest)))
+        }
         Kernel::Copy => Work::Copy(nest(step, width)),
         Kernel::Pad { axis, start } => {
             let (nest, offset) = part(step, &step.operands[0], *axis, *start, width);
@@ -199,6 +205,7 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         | Work::ContractBlocks(c, ..) => 2 * c.k * c.n * c.leads[0].len(),
         Work::Product(program) => 2 * program.operations,
         Work::Concat(_) | Work::Copy(_) | Work::Pad(..) => 0,
+        Work::Expression(program) => width * program.operations(),
         Work::SumAxes(nest) | Work::MaxAxes(nest) => nest.lengths.iter().product(),
         _ => width,
     };

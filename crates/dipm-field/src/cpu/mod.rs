@@ -7,6 +7,7 @@
 mod arena;
 mod bind;
 mod contract;
+mod expression;
 mod gemm;
 mod instruction;
 mod lanes;
@@ -229,6 +230,7 @@ impl<T: Scalar> Executor<T> {
                 Source::Constant(_) | Source::Literal(_) => {
                     self.constants[index].as_ptr().cast_mut()
                 }
+                Source::Nowhere => std::ptr::null_mut(),
                 // SAFETY: offsets of stored values lie inside the arena.
                 Source::Step(_) => unsafe { arena.add(self.offsets[index]) },
             })

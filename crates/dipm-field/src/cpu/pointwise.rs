@@ -5,14 +5,14 @@ use super::view::{Inner, Nest, View, load, store, walk};
 use crate::functions::{Binary, Unary};
 
 /// A function of `A` vectors.
-trait Pointwise<L: Lanes, const A: usize>: Copy {
+pub(super) trait Pointwise<L: Lanes, const A: usize>: Copy {
     unsafe fn eval(self, x: [L::V; A]) -> L::V;
 }
 
 macro_rules! pointwise {
     ($($name:ident [$a:literal] |$lanes:ident, $x:pat_param| $body:expr;)*) => {$(
         #[derive(Clone, Copy)]
-        struct $name;
+        pub(super) struct $name;
         impl<$lanes: Lanes> Pointwise<$lanes, $a> for $name {
             #[inline(always)]
             unsafe fn eval(self, $x: [$lanes::V; $a]) -> $lanes::V {
@@ -108,7 +108,7 @@ unsafe fn sigmoid_slope<L: Lanes>(x: L::V) -> (L::V, L::V) {
 
 /// xⁿ by repeated squaring.
 #[derive(Clone, Copy)]
-struct Power(i32);
+pub(super) struct Power(pub(super) i32);
 
 impl<L: Lanes> Pointwise<L, 1> for Power {
     #[inline(always)]
@@ -189,7 +189,7 @@ impl<L: Lanes, F: Pointwise<L, A>, const A: usize> Inner<L::T, A> for On<L, Appl
 }
 
 /// A loop body together with the vectors it works in.
-struct On<L, B>(B, std::marker::PhantomData<L>);
+pub(super) struct On<L, B>(pub(super) B, pub(super) std::marker::PhantomData<L>);
 
 #[inline(always)]
 unsafe fn apply<L: Lanes, F: Pointwise<L, A>, const A: usize>(

@@ -101,7 +101,9 @@ impl<T: Scalar> Executor<T> {
 /// The kind of operation that a step is, for summaries.
 pub(crate) fn kind(kernel: &Kernel) -> &'static str {
     match kernel {
-        Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Select => "pointwise",
+        Kernel::Unary(_) | Kernel::Binary(_) | Kernel::Select | Kernel::Expression(_) => {
+            "pointwise"
+        }
         Kernel::Copy | Kernel::Pad { .. } | Kernel::Concat { .. } => "copy",
         Kernel::SumAxes { .. } | Kernel::MaxAxes { .. } => "inner sum",
         Kernel::Contract => "contract",

@@ -4,7 +4,7 @@ use super::contract::{self, Rows};
 use super::instruction::{Contraction, Instruction, Operand, OperandRows, Work};
 use super::lanes::{Lanes, Number, Portable};
 use super::view::View;
-use super::{gemm, pointwise, product, rows};
+use super::{expression, gemm, pointwise, product, rows};
 use crate::Space;
 use crate::plan::place::Place;
 
@@ -147,6 +147,10 @@ unsafe fn run<L: Lanes>(
             }
             Work::Select(nest) => {
                 pointwise::select::<L>(nest, count, out, &[view(0), view(1), view(2)]);
+            }
+            Work::Expression(program) => {
+                let operands = std::array::from_fn(|i| view(i.min(instruction.operands.len() - 1)));
+                expression::evaluate::<L>(program, count, out, &operands);
             }
             Work::Copy(nest) => pointwise::copy::<L>(nest, count, out, &[view(0)]),
             Work::Pad(nest, offset) => {

@@ -1,6 +1,7 @@
 //! The plan as text.
 
 use super::Plan;
+use super::expression::Function;
 use super::lower::Kernel;
 use super::place::Place;
 use crate::Space;
@@ -99,6 +100,16 @@ fn name(kernel: &Kernel) -> String {
     match kernel {
         Kernel::Unary(function) => format!("{function:?}"),
         Kernel::Binary(function) => format!("{function:?}"),
+        Kernel::Expression(expression) => {
+            let functions = expression.operations.iter().map(|operation| {
+                match operation.function {
+                    Function::Unary(function) => format!("{function:?}"),
+                    Function::Binary(function) => format!("{function:?}"),
+                    other => format!("{other:?}"),
+                }
+            });
+            functions.collect::<Vec<_>>().join("+")
+        }
         other => format!("{other:?}"),
     }
 }

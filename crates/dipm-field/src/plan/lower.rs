@@ -1,6 +1,7 @@
 //! From nodes to steps: views become strided accesses, everything else writes a value.
 
 use super::access::{Access, Rows, ValueId, dense_strides};
+use super::expression::Expression;
 use crate::field::broadcast_shapes;
 use crate::functions::{Binary, Unary};
 use crate::graph::{Graph, Node, NodeId, Op};
@@ -23,6 +24,8 @@ pub(crate) enum Source {
     Literal(u64),
     /// Written by a step.
     Step(usize),
+    /// Of a step that has become part of another one.
+    Nowhere,
 }
 
 /// An array `[rows(space), width]`, row-major.
@@ -39,6 +42,7 @@ pub(crate) enum Kernel {
     Unary(Unary),
     Binary(Binary),
     Select,
+    Expression(Expression),
     Copy,
     /// Zeros, then the operand into the rest of the output's access.
     Pad {
@@ -126,6 +130,28 @@ pub(crate) struct Program {
     pub maps: Vec<Map>,
     /// Tables of parameters with their fixed number of rows.
     pub table_rows: Vec<(Space, usize)>,
+}
+
+impl Program {
+    /// Whether a value is one of the outputs.
+    pub fn is_output(&self, value: ValueId) -> bool {
+        self.outputs.iter().any(|output| output.1 == value)
+    }
+
+    /// Keeps the steps of these numbers, in this order.
+    pub fn take_steps(&mut self, order: &[usize]) {
+        for value in &mut self.values {
+            if let Source::Step(_) = value.source {
+                value.source = Source::Nowhere;
+            }
+        }
+        self.steps = (order.iter())
+            .map(|&index| self.steps[index].clone())
+            .collect();
+        for (index, step) in self.steps.iter().enumerate() {
+            self.values[step.output].source = Source::Step(index);
+        }
+    }
 }
 
 /// Lowers the part of `graph` that `outputs` need.

@@ -3,8 +3,11 @@
 
 pub(crate) mod access;
 mod explain;
+pub(crate) mod expression;
+mod fuse;
 pub(crate) mod lower;
 pub(crate) mod place;
+mod recompute;
 mod verify;
 
 use crate::graph::Graph;
@@ -35,8 +38,8 @@ impl Plan {
                 ((*name).to_owned(), field.id)
             })
             .collect();
-        let program = lower::lower(graph, &outputs);
-        let placement = place::place(&program);
+        let mut program = lower::lower(graph, &outputs);
+        let placement = place::place(&mut program);
         let plan = Self { program, placement };
         if let Err(fault) = verify::verify(&plan) {
             panic!("the plan is wrong: {fault}");

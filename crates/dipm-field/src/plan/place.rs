@@ -1,7 +1,9 @@
 //! Which steps run together, in which order, and where their values live.
 
 use super::access::{Access, Rows, ValueId};
+use super::fuse::fuse;
 use super::lower::{Program, Source, Step};
+use super::recompute::recompute;
 use crate::Space;
 
 /// Where a value lives.
@@ -56,15 +58,18 @@ pub(crate) fn reads_own_row(program: &Program, step: &Step, access: &Access) -> 
 }
 
 /// Whether values over a space are few enough to be stored always.
-fn is_small(space: Space) -> bool {
+pub(super) fn is_small(space: Space) -> bool {
     matches!(space, Space::Const | Space::Table(_) | Space::Structures)
 }
 
-pub(crate) fn place(program: &Program) -> Placement {
-    let users = users(program);
-    let is_output = |value: ValueId| program.outputs.iter().any(|output| output.1 == value);
+/// Puts steps into groups and values into memory; pointwise steps of a group are fused on the way.
+pub(crate) fn place(program: &mut Program) -> Placement {
     let mut levels = earliest_levels(program);
-    sink(program, &users, &mut levels);
+    sink(program, &users(program), &mut levels);
+    recompute(program, &mut levels);
+    fuse(program, &mut levels);
+    let program = &*program;
+    let users = users(program);
 
     let mut keys: Vec<(usize, Space, bool)> = program
         .steps
@@ -80,22 +85,9 @@ pub(crate) fn place(program: &Program) -> Placement {
         .map(|key| keys.binary_search(key).expect("every key is listed"))
         .collect();
 
-    let stored = |step: usize| {
-        let output = program.steps[step].output;
-        is_output(output)
-            || program.steps[step].is_reduction()
-            || program.steps[step].in_blocks()
-            || is_small(program.steps[step].domain)
-            || users[output].iter().any(|&user| {
-                group_of[user] != group_of[step]
-                    || program.steps[user].operands.iter().any(|x| {
-                        x.value == output && !reads_own_row(program, &program.steps[user], x)
-                    })
-            })
-    };
     let mut places = vec![Place::Outside; program.values.len()];
     for (index, step) in program.steps.iter().enumerate() {
-        places[step.output] = if stored(index) {
+        places[step.output] = if is_stored(program, &users, &levels, index) {
             Place::Stored
         } else {
             Place::Scratch(0)
@@ -127,8 +119,29 @@ pub(crate) fn place(program: &Program) -> Placement {
     }
 }
 
+/// Whether the value of a step has to be stored: it is read in another group, or not row by row.
+pub(super) fn is_stored(
+    program: &Program,
+    users: &[Vec<usize>],
+    levels: &[usize],
+    index: usize,
+) -> bool {
+    let step = &program.steps[index];
+    let output = step.output;
+    let read_elsewhere = |&user: &usize| {
+        let reader = &program.steps[user];
+        let mut reads = reader.operands.iter().filter(|x| x.value == output);
+        levels[user] != levels[index] || reads.any(|x| !reads_own_row(program, reader, x))
+    };
+    program.is_output(output)
+        || step.is_reduction()
+        || step.in_blocks()
+        || is_small(step.domain)
+        || users[output].iter().any(read_elsewhere)
+}
+
 /// The steps that read each value.
-fn users(program: &Program) -> Vec<Vec<usize>> {
+pub(super) fn users(program: &Program) -> Vec<Vec<usize>> {
     let mut users = vec![vec![]; program.values.len()];
     for (index, step) in program.steps.iter().enumerate() {
         for operand in &step.operands {
@@ -164,7 +177,7 @@ fn earliest_levels(program: &Program) -> Vec<usize> {
 fn sink(program: &Program, users: &[Vec<usize>], levels: &mut [usize]) {
     for index in (0..program.steps.len()).rev() {
         let step = &program.steps[index];
-        let is_output = program.outputs.iter().any(|output| output.1 == step.output);
+        let is_output = program.is_output(step.output);
         if step.is_reduction() || step.in_blocks() || is_output || users[step.output].is_empty() {
             continue;
         }
