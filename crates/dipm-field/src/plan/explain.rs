@@ -101,13 +101,15 @@ fn name(kernel: &Kernel) -> String {
         Kernel::Unary(function) => format!("{function:?}"),
         Kernel::Binary(function) => format!("{function:?}"),
         Kernel::Expression(expression) => {
-            let functions = expression.operations.iter().map(|operation| {
-                match operation.function {
-                    Function::Unary(function) => format!("{function:?}"),
-                    Function::Binary(function) => format!("{function:?}"),
-                    other => format!("{other:?}"),
-                }
-            });
+            let functions =
+                expression
+                    .operations
+                    .iter()
+                    .map(|operation| match operation.function {
+                        Function::Unary(function) => format!("{function:?}"),
+                        Function::Binary(function) => format!("{function:?}"),
+                        other => format!("{other:?}"),
+                    });
             functions.collect::<Vec<_>>().join("+")
         }
         other => format!("{other:?}"),

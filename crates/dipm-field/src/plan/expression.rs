@@ -73,12 +73,10 @@ impl Expression {
     }
 
     fn map(self, mut change: impl FnMut(Argument) -> Argument) -> impl Iterator<Item = Operation> {
-        self.operations
-            .into_iter()
-            .map(move |operation| Operation {
-                arguments: operation.arguments.map(&mut change),
-                ..operation
-            })
+        self.operations.into_iter().map(move |operation| Operation {
+            arguments: operation.arguments.map(&mut change),
+            ..operation
+        })
     }
 
     /// With products that are only added to something as one operation with the sum.

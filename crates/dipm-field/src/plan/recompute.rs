@@ -13,7 +13,7 @@ const MAX_GROUPS: usize = 3;
 /// Most steps that one value takes.
 const MAX_STEPS: usize = 6;
 /// Most multiplications per entry of a product that counts as cheap.
-const CHEAP_PRODUCT: usize = 4;
+const CHEAP_PRODUCT: usize = 10;
 
 /// Adds steps that compute values again; `levels` holds the level of each step.
 pub(super) fn recompute(program: &mut Program, levels: &mut Vec<usize>) {
@@ -33,21 +33,22 @@ pub(super) fn recompute(program: &mut Program, levels: &mut Vec<usize>) {
         levels,
     };
     for index in 0..pass.first_new {
-        if let Some(found) = pass.worthwhile(index) {
-            pass.apply(index, &found);
+        if let Some((recipe, levels)) = pass.worthwhile(index) {
+            pass.apply(index, &recipe, &levels);
         }
     }
     pass.finish();
 }
 
 /// How a value can be computed again.
+#[derive(Clone, Default)]
 struct Recipe {
     /// Steps to repeat, in order.
     steps: Vec<usize>,
     /// Values that they read, and that are stored, or will be.
     leaves: Vec<ValueId>,
-    /// Levels where the value is needed.
-    levels: Vec<usize>,
+    /// What keeping the leaves longer takes: size times levels.
+    cost: usize,
 }
 
 struct Pass<'a> {
@@ -61,8 +62,8 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// How the value of a step is computed again, if that saves memory.
-    fn worthwhile(&self, index: usize) -> Option<Recipe> {
+    /// How the value of a step is computed again, and in which levels, if that saves memory.
+    fn worthwhile(&self, index: usize) -> Option<(Recipe, Vec<usize>)> {
         let program = &*self.program;
         let step = &program.steps[index];
         let value = step.output;
@@ -88,51 +89,57 @@ impl Pass<'_> {
         levels.sort_unstable();
         levels.dedup();
         let last = *levels.last()?;
-        let mut recipe = Recipe {
-            steps: vec![],
-            leaves: vec![],
-            levels,
-        };
-        self.collect(index, &mut recipe);
-        if recipe.levels.len() > MAX_GROUPS || recipe.steps.len() > MAX_STEPS {
+        if levels.len() > MAX_GROUPS {
             return None;
         }
-        let size = |value: ValueId| size(&program.values[value]);
-        let gain = size(value) * (last - own);
-        let mut cost = 0;
-        let mut shared = false;
-        for &leaf in &recipe.leaves {
-            let until = if self.stored[leaf] {
-                self.last_use(leaf)
-            } else {
-                // with two stored values of equal size that are made from it, it replaces both
+        let mut recipe = Recipe::default();
+        self.collect(index, last, &mut recipe);
+        let gain = size(&program.values[value]) * (last - own);
+        let shared = || {
+            // with two stored values that are made from it, a leaf of their size replaces both
+            recipe.leaves.iter().any(|&leaf| {
                 let others = self.users[leaf].iter().filter(|&&user| {
                     let step = &program.steps[user];
                     self.stored[step.output] && is_cheap(program, step)
                 });
-                shared |= others.count() > 1;
-                own
-            };
-            cost += size(leaf) * last.saturating_sub(until);
-        }
-        (cost < gain || cost == gain && shared).then_some(recipe)
+                !self.stored[leaf] && others.count() > 1
+            })
+        };
+        let pays = recipe.cost < gain || recipe.cost == gain && shared();
+        (pays && recipe.steps.len() <= MAX_STEPS).then_some((recipe, levels))
     }
 
-    /// Adds the steps that a value needs which is not stored, and the stored values they read.
-    fn collect(&self, index: usize, recipe: &mut Recipe) {
+    /// Adds the steps that the value of a step needs at level `last`, and the values they read, which
+    /// are or will be stored.
+    fn collect(&self, index: usize, last: usize, recipe: &mut Recipe) {
         if recipe.steps.contains(&index) || recipe.steps.len() > MAX_STEPS {
             return;
         }
         for operand in &self.program.steps[index].operands {
-            let Source::Step(writer) = self.program.values[operand.value].source else {
+            let value = operand.value;
+            let Source::Step(writer) = self.program.values[value].source else {
                 continue;
             };
-            let step = &self.program.steps[writer];
-            if !self.stored[operand.value] && is_cheap(self.program, step) {
-                self.collect(writer, recipe);
-            } else if !recipe.leaves.contains(&operand.value) {
-                recipe.leaves.push(operand.value);
+            if recipe.leaves.contains(&value) {
+                continue;
             }
+            let until = if self.stored[value] {
+                self.last_use(value)
+            } else {
+                self.levels[writer]
+            };
+            let cost = size(&self.program.values[value]) * last.saturating_sub(until);
+            let step = &self.program.steps[writer];
+            if !self.stored[value] && is_cheap(self.program, step) {
+                let mut deeper = recipe.clone();
+                self.collect(writer, last, &mut deeper);
+                if deeper.steps.len() < MAX_STEPS && deeper.cost <= recipe.cost + cost {
+                    *recipe = deeper;
+                    continue;
+                }
+            }
+            recipe.leaves.push(value);
+            recipe.cost += cost;
         }
         recipe.steps.push(index);
     }
@@ -146,12 +153,12 @@ impl Pass<'_> {
         levels.max().unwrap_or(0)
     }
 
-    fn apply(&mut self, index: usize, recipe: &Recipe) {
+    fn apply(&mut self, index: usize, recipe: &Recipe, levels: &[usize]) {
         let value = self.program.steps[index].output;
         for &leaf in &recipe.leaves {
             self.stored[leaf] = true;
         }
-        for &level in &recipe.levels {
+        for &level in levels {
             for &repeated in &recipe.steps {
                 self.repeat(repeated, level);
             }
@@ -244,10 +251,9 @@ fn size(value: &Value) -> usize {
 /// Whether a step costs no more than what it takes to write its value to memory and read it again.
 fn is_cheap(program: &Program, step: &Step) -> bool {
     match &step.kernel {
-        Kernel::Unary(function) => !matches!(
-            function,
-            Unary::Log | Unary::Sin | Unary::Cos | Unary::Tanh
-        ),
+        Kernel::Unary(function) => {
+            !matches!(function, Unary::Log | Unary::Sin | Unary::Cos | Unary::Tanh)
+        }
         Kernel::Binary(_) | Kernel::Select => true,
         Kernel::Copy | Kernel::Pad { .. } | Kernel::Concat { .. } => true,
         Kernel::Product { table, .. } => {
