@@ -185,6 +185,7 @@ impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
         let inputs = inputs.with_noise(&self.noise, batch, noise);
         let bindings = inputs.bind(batch, loss_inputs.bind(Bindings::new()));
         let bindings = bind_parameters(bindings, &self.parameters, parameters);
+        self.evaluation.release_memory();
         self.training.run(&bindings).map_err(ModelError::from)?;
         for parameter in &self.parameters {
             let target = &mut gradient[parameter.range.clone()];
@@ -215,6 +216,7 @@ impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
         let inputs = BatchInputs::new(&self.model, batch)?;
         let bindings = inputs.bind(batch, Bindings::new());
         let bindings = bind_parameters(bindings, &self.parameters, parameters);
+        self.training.release_memory();
         self.evaluation.run(&bindings).map_err(ModelError::from)?;
         let double = |name| -> Vec<f64> {
             self.evaluation

@@ -276,6 +276,17 @@ impl<T: Scalar> Executor<T> {
             .slice(self.offsets[value], rows * program.values[value].width)
     }
 
+    /// Gives the memory back that the executor holds, and with it the outputs of the last run; the next
+    /// run takes it again. For executors that take turns.
+    pub fn release_memory(&mut self) {
+        self.arena = Arena::new();
+        self.workspaces.iter_mut().for_each(|workspace| {
+            workspace.scratch = Arena::new();
+            workspace.kernel = Arena::new();
+        });
+        self.rows.clear();
+    }
+
     /// Bytes held by the executor: stored values and the scratch of all threads.
     pub fn memory_bytes(&self) -> usize {
         let scratch = |w: &Workspace<T>| w.scratch.bytes() + w.kernel.bytes();

@@ -120,6 +120,9 @@ fn bench<T: Real + dipm_models::Real>(
     let threads = rayon::current_num_threads();
     let steps = args.steps;
     let train = repeat(steps, || step.run(config, batch))?;
+    let executor_bytes = step.objective.executor().memory_bytes();
+    // training and evaluation take turns, as in a training run
+    step.objective.executor().release_memory();
     let mut predictor = Predictor::<T>::new(model);
     let mut evaluate = || -> Result<(), Failure> {
         predictor.predict(batch)?;
@@ -128,7 +131,6 @@ fn bench<T: Real + dipm_models::Real>(
     let eval = repeat(steps, &mut evaluate)?;
     // before the runs below, which need memory of their own
     let peak = peak_memory_mib();
-    let executor_bytes = step.objective.executor().memory_bytes();
     let (train_one, eval_one) = if threads == 1 {
         (train, eval)
     } else {

@@ -1,0 +1,64 @@
+//! What a plan stores, and the memory of executors.
+
+use dipm_field::{Bindings, Executor, Graph, Map, Plan, Space, grad};
+
+/// Squared slopes of Σ silu(x w)² over edges, whose activations are read again in later groups.
+fn plan(graph: &Graph) -> Plan {
+    let x = graph.input("x", Space::Edges, &[32]);
+    let w = graph.input("w", Space::Const, &[32, 64]);
+    let v = graph.input("v", Space::Const, &[64, 48]);
+    let hidden = x.contract(w).silu().contract(v).silu();
+    let energy = (hidden * hidden)
+        .sum_inner()
+        .sum(Map::Receiver)
+        .sum(Map::All(Space::Atoms));
+    let slope = grad(energy, &[x])[0];
+    let sum = (slope * slope).sum_inner().sum(Map::All(Space::Edges));
+    let gradients = grad(sum, &[w, v]);
+    Plan::new(
+        graph,
+        &[("energy", energy), ("w", gradients[0]), ("v", gradients[1])],
+    )
+}
+
+fn run(executor: &mut Executor<f64>) -> Vec<f64> {
+    let numbers = |count: usize| -> Vec<f64> {
+        let number = |i: usize| ((i * 37 % 101) as f64 - 50.0) * 0.01;
+        (0..count).map(number).collect()
+    };
+    let (x, w, v) = (numbers(40 * 32), numbers(32 * 64), numbers(64 * 48));
+    let receivers: Vec<u32> = (0..40).map(|edge| edge / 8).collect();
+    let bindings = Bindings::new()
+        .rows(Space::Edges, 40)
+        .rows(Space::Atoms, 5)
+        .map(Map::Receiver, &receivers)
+        .input("x", &x)
+        .input("w", &w)
+        .input("v", &v);
+    executor.run(&bindings).unwrap();
+    ["energy", "w", "v"]
+        .iter()
+        .flat_map(|name| executor.output(name).to_vec())
+        .collect()
+}
+
+#[test]
+fn of_activations_and_their_slopes_only_the_arguments_are_stored() {
+    let graph = Graph::new();
+    // both arguments; the adjoints and tangents that products with weights leave, and no silu of them
+    let stored = plan(&graph).stored_width(Space::Edges);
+    assert!(stored <= 4 * (64 + 48), "{stored} values per edge");
+}
+
+#[test]
+fn memory_that_was_released_is_taken_again() {
+    let graph = Graph::new();
+    let mut executor = Executor::<f64>::new(plan(&graph));
+    let first = run(&mut executor);
+    let taken = executor.memory_bytes();
+    assert!(taken > 0);
+    executor.release_memory();
+    assert_eq!(executor.memory_bytes(), 0);
+    assert_eq!(run(&mut executor), first);
+    assert_eq!(executor.memory_bytes(), taken);
+}
