@@ -89,7 +89,10 @@ pub enum DataError {
         found: String,
     },
     /// An element that the training data, or the given dataset info, does not have.
-    #[error("{origin}: element {element} is not among the elements of the model ({known})")]
+    #[error(
+        "{origin}: element {element} is not among the elements of the model ({known}); take such structures out, or \
+         train a new model on data that have the element"
+    )]
     ElementNotInTable {
         /// Structure concerned.
         origin: Origin,

@@ -51,6 +51,7 @@ mod xyz_header;
 mod xyz_read;
 mod xyz_write;
 
+pub use atomic_energies::{Composition, EnergyFit, composition};
 pub use batch::Batch;
 pub use batching::BatchLimits;
 pub use dataset::Dataset;

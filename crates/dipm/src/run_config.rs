@@ -2,9 +2,10 @@
 //! that use it.
 
 use dipm_data::DatasetOptions;
-use dipm_models::ModelConfig;
+use dipm_models::{Model, ModelConfig};
 use dipm_train::{CheckpointConfig, LossConfig, OptimizerConfig, TrainingLoopConfig};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The three sections.
 #[derive(Debug, Clone)]
@@ -26,6 +27,21 @@ pub struct ModelSection {
     pub seed: u64,
     /// Whether the saved model predicts stress.
     pub predict_stress: bool,
+    /// The model to start from; `config` is its own then.
+    pub pretrained: Option<Pretrained>,
+}
+
+/// A saved model to start from.
+#[derive(Debug, Clone)]
+pub struct Pretrained {
+    /// Its file.
+    pub path: PathBuf,
+    /// The model, without its force head if that is dropped.
+    pub model: Arc<Model>,
+    /// Whether a force head is dropped.
+    pub drop_force_head: bool,
+    /// Whether the energies of isolated atoms are fitted anew to the training data.
+    pub refit_atomic_energies: bool,
 }
 
 /// What it is trained on.

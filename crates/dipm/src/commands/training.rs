@@ -8,12 +8,12 @@ use crate::interrupt;
 use crate::progress::Display;
 use crate::report::{self, Report};
 use crate::resources;
-use crate::run_config::{ComputeType, RunConfig};
-use dipm_data::Loader;
+use crate::run_config::{ComputeType, Pretrained, RunConfig};
+use dipm_data::{DatasetInfo, Loader};
 use dipm_models::{Mode, Model, NoiseKey};
 use dipm_train::{
     Batches, Objective, Outcome, Real, TrainError, Trainer, TrainerConfig, TrainingData,
-    TrainingStep, flat_parameters, with_parameters,
+    TrainingStep, flat_parameters, refit_atomic_energies, with_parameters,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -31,15 +31,44 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     }
 }
 
-/// The model that is trained, with the statistics of the data.
+/// The model that is trained: new with the statistics of the data, or the pretrained one.
 pub(super) fn new_model(config: &RunConfig, datasets: &Datasets) -> Result<Model, Failure> {
-    let mut model = Model::new(
-        config.model.config.clone(),
-        datasets.info().clone(),
-        config.model.seed,
-    )?;
-    model.predict_stress = config.model.predict_stress;
+    let section = &config.model;
+    let mut model = match &section.pretrained {
+        Some(pretrained) => pretrained_model(pretrained, datasets)?,
+        None => Model::new(
+            section.config.clone(),
+            datasets.info().clone(),
+            section.seed,
+        )?,
+    };
+    model.predict_stress = section.predict_stress;
     Ok(model)
+}
+
+/// The pretrained model with the elements and energies of isolated atoms that are asked for.
+fn pretrained_model(pretrained: &Pretrained, datasets: &Datasets) -> Result<Model, Failure> {
+    let elements = datasets.info().atomic_energies_map.elements();
+    let mut model = pretrained.model.with_elements(|z| elements.contains(&z))?;
+    model.dataset_info = datasets.info().clone();
+    model.check_energies()?;
+    tracing::info!(
+        "starting from {}, {} of {} elements",
+        pretrained.path.display(),
+        model.config.target().name(),
+        elements.len()
+    );
+    if !pretrained.refit_atomic_energies {
+        return Ok(model);
+    }
+    let train = datasets.loader(&datasets.prepared.train, false)?;
+    let refit = refit_atomic_energies(&model, &train)?;
+    tracing::info!(
+        "atomic energies fitted anew: energy RMSE on the training data {:.1} → {:.1} meV/atom",
+        refit.rmse_before * 1e3,
+        refit.rmse_after * 1e3
+    );
+    Ok(refit.model)
 }
 
 /// Fails now rather than after the training when the model could not be saved.
@@ -100,14 +129,14 @@ fn train<T: Real + dipm_models::Real>(
         checkpoints: section.checkpoints.clone(),
         seed: config.dataset.options.seed,
         config_text: text.clone(),
-        dataset_info: serde_json::to_value(datasets.info())
+        dataset_info: serde_json::to_value(&model.dataset_info)
             .map_err(|e| Failure::Other(format!("could not write the statistics: {e}")))?,
     };
     let layout = objective.layout().clone();
     let mut trainer = Trainer::new(trainer_config, objective, layout, parameters)?;
     let output_dir = section.checkpoints.local_model_output_dir.as_deref();
     if let Some(directory) = output_dir {
-        save_setup(directory, &text, datasets)?;
+        save_setup(directory, &text, &model.dataset_info)?;
         // there is a place to save the state in, so a signal can end the run without losing it
         interrupt::watch();
     }
@@ -166,7 +195,7 @@ fn train<T: Real + dipm_models::Real>(
 }
 
 /// Writes the resolved configuration and the statistics beside the checkpoints.
-fn save_setup(directory: &Path, config: &str, datasets: &Datasets) -> Result<(), Failure> {
+fn save_setup(directory: &Path, config: &str, info: &DatasetInfo) -> Result<(), Failure> {
     let path = directory.join("config.yaml");
     std::fs::create_dir_all(directory)
         .and_then(|()| std::fs::write(&path, config))
@@ -174,7 +203,7 @@ fn save_setup(directory: &Path, config: &str, datasets: &Datasets) -> Result<(),
             path: path.display().to_string(),
             source,
         })?;
-    datasets.info().save(directory.join("dataset_info.json"))?;
+    info.save(directory.join("dataset_info.json"))?;
     Ok(())
 }
 

@@ -230,8 +230,7 @@ pub(super) const KEYS: &[Key] = &[
         "false",
         "",
         "Remove the force head of a pretrained model; also read in `model`.",
-    )
-    .support(Support::Only(&["false"], "training from a saved model")),
+    ),
     key(
         "tensorboard",
         Kind::Text,
