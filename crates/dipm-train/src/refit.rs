@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dipm_data::{AtomicEnergies, EnergyFit, composition};
+use dipm_data::{AtomicEnergies, Composition, EnergyFit, composition};
 use dipm_models::{Model, ModelConfig, Predictor};
 
 use crate::{Batches, TrainError};
@@ -59,7 +59,7 @@ pub fn refit_atomic_energies(model: &Model, data: &dyn Batches) -> Result<Refit,
     let start = with_energies(model, &energies);
     let mut predictor = Predictor::<f32>::new(&start);
     let mut fits: Vec<EnergyFit> = (0..num_tasks).map(|_| EnergyFit::default()).collect();
-    let mut errors: BTreeMap<(usize, Vec<(u8, u32)>), Errors> = BTreeMap::new();
+    let mut errors: BTreeMap<(usize, Composition), Errors> = BTreeMap::new();
     for batch in data.epoch(0, 0) {
         let batch = batch?;
         let labels = batch
@@ -85,39 +85,36 @@ pub fn refit_atomic_energies(model: &Model, data: &dyn Batches) -> Result<Refit,
             entry.squares += error * error;
         }
     }
-    for (energies, fit) in energies.iter_mut().zip(fits) {
-        // nothing was added for a task without data
-        for (z, change) in fit.solve().unwrap_or_default() {
-            *energies
-                .get_mut(&z)
-                .expect("elements are those of the model") += change;
+    // nothing was added for a task without data
+    let changes: Vec<BTreeMap<u8, f64>> = fits
+        .into_iter()
+        .map(|fit| fit.solve().unwrap_or_default())
+        .collect();
+    for (energies, changes) in energies.iter_mut().zip(&changes) {
+        for (z, change) in changes {
+            *energies.get_mut(z).expect("an element of the model") += change;
         }
     }
-    let rmse = |shift: &dyn Fn(usize, &[(u8, u32)]) -> f64| {
-        let (mut squares, mut count) = (0.0, 0.0);
-        for ((task, composition), errors) in &errors {
-            let num_atoms: u32 = composition.iter().map(|(_, n)| n).sum();
-            let shift = shift(*task, composition);
-            squares += errors.squared_distance(shift) / f64::from(num_atoms).powi(2);
-            count += errors.count;
-        }
-        (squares.max(0.0) / count).sqrt()
-    };
-    let before: Vec<BTreeMap<u8, f64>> = (0..num_tasks)
-        .map(|task| start.reference_energies(task))
-        .collect();
-    let moved = |task: usize, composition: &[(u8, u32)]| -> f64 {
-        let change = |z: &u8| energies[task][z] - before[task][z];
-        composition
-            .iter()
-            .map(|(z, n)| f64::from(*n) * change(z))
-            .sum()
-    };
     Ok(Refit {
-        rmse_before: rmse(&|_, _| 0.0),
-        rmse_after: rmse(&moved),
+        rmse_before: rmse(&errors, &vec![BTreeMap::new(); num_tasks]),
+        rmse_after: rmse(&errors, &changes),
         model: with_energies(model, &energies),
     })
+}
+
+/// Root mean square of (error − Σ_z n_z δ_z) / N over structures, δ by task.
+fn rmse(errors: &BTreeMap<(usize, Composition), Errors>, changes: &[BTreeMap<u8, f64>]) -> f64 {
+    let (mut squares, mut count) = (0.0, 0.0);
+    for ((task, composition), errors) in errors {
+        let (mut shift, mut num_atoms) = (0.0, 0.0);
+        for (z, n) in composition {
+            shift += f64::from(*n) * changes[*task].get(z).unwrap_or(&0.0);
+            num_atoms += f64::from(*n);
+        }
+        squares += errors.squared_distance(shift) / (num_atoms * num_atoms);
+        count += errors.count;
+    }
+    (squares.max(0.0) / count).sqrt()
 }
 
 /// The model with these energies of isolated atoms by task, taken from its dataset info.
