@@ -1,6 +1,5 @@
 //! The `model` section when it starts from a saved model.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use dipm_models::Model;
@@ -38,7 +37,7 @@ pub(super) fn resolve(
     folder: &Folder<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<ModelSection> {
-    let path = PathBuf::from(folder.find(&values.text("pretrained")?));
+    let path = folder.find(&values.text("pretrained")?);
     let drop_force_head = drop_force_head(values, train, problems);
     let mut refuse = |message: String| {
         problems.push(
