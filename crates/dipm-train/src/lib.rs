@@ -8,6 +8,7 @@
 pub mod checkpoint;
 pub mod checkpoints;
 pub mod config;
+mod config_changes;
 mod ema;
 mod error;
 pub mod loss;
@@ -31,6 +32,7 @@ pub use checkpoint::{
 };
 pub use checkpoints::{Checkpoints, Restored};
 pub use config::{CheckpointConfig, OptimizerConfig, TrainingLoopConfig};
+pub use config_changes::{Change, ResumeRules, changed_keys};
 pub use error::TrainError;
 pub use loss::{Labels, LossConfig, LossKind, LossStage, LossTerms, LossWeights, Predictions};
 pub use loss_fields::{LossFields, LossInputs};

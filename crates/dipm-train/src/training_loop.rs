@@ -153,6 +153,9 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
                 self.save_checkpoint(observer)?;
                 return Ok(Some(self.position));
             }
+            if self.checkpoint_is_due() {
+                self.save_checkpoint(observer)?;
+            }
         }
         if self.position.batch == 0 {
             return Err(TrainError::NoTrainingData { epoch });

@@ -18,6 +18,40 @@ pub struct RunConfig {
     pub train: TrainSection,
 }
 
+/// Keys whose change leaves the model that comes out of a run as it is, so that a run can go on
+/// with another value.
+const FREE_KEYS: &[&str] = &[
+    "dataset.test_dataset_paths",
+    "dataset.test_num_to_load",
+    "dataset.num_workers",
+    "dataset.num_batch_prefetch",
+    "dataset.load_into_memory",
+    "train.save_path",
+    "train.log_interval",
+    "train.extended_metrics",
+    "train.local_model_output_dir",
+    "train.max_checkpoints_to_keep",
+    "train.checkpoint_interval_minutes",
+    "train.restore_checkpoint_if_exists",
+    "train.epoch_to_restore",
+    "train.restore_optimizer_state",
+    "train.clear_previous_checkpoints",
+    "train.tensorboard",
+    "train.wandb",
+];
+
+impl RunConfig {
+    /// Keys (`train.log_interval`) that may differ from an earlier run that is continued. More
+    /// epochs are a longer run, unless stages of the loss are fractions of them.
+    pub fn free_keys(&self) -> Vec<&'static str> {
+        let mut keys = FREE_KEYS.to_vec();
+        if self.train.stage_splits.is_empty() {
+            keys.push("train.num_epochs");
+        }
+        keys
+    }
+}
+
 /// What is trained.
 #[derive(Debug, Clone)]
 pub struct ModelSection {

@@ -12,8 +12,8 @@ use crate::run_config::{ComputeType, Pretrained, RunConfig};
 use dipm_data::{DatasetInfo, Loader};
 use dipm_models::{Mode, Model, NoiseKey};
 use dipm_train::{
-    Batches, Objective, Outcome, Real, TrainError, Trainer, TrainerConfig, TrainingData,
-    TrainingStep, flat_parameters, refit_atomic_energies, with_parameters,
+    Batches, Objective, Outcome, Real, ResumeRules, TrainError, Trainer, TrainerConfig,
+    TrainingData, TrainingStep, flat_parameters, refit_atomic_energies, with_parameters,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -131,6 +131,10 @@ fn train<T: Real + dipm_models::Real>(
         config_text: text.clone(),
         dataset_info: serde_json::to_value(&model.dataset_info)
             .map_err(|e| Failure::Other(format!("could not write the statistics: {e}")))?,
+        resume: ResumeRules {
+            free_keys: config.free_keys(),
+            accept_changes: args.accept_changes,
+        },
     };
     let layout = objective.layout().clone();
     let mut trainer = Trainer::new(trainer_config, objective, layout, parameters)?;

@@ -182,7 +182,14 @@ pub(super) const KEYS: &[Key] = &[
         COUNT,
         "5",
         "",
-        "Newest checkpoints kept.",
+        "Newest checkpoints of whole epochs kept.",
+    ),
+    key(
+        "checkpoint_interval_minutes",
+        POSITIVE,
+        "null",
+        "minutes",
+        "Write a checkpoint within an epoch too when this much time has passed since the last. Not in 0.0.8.",
     ),
     key(
         "restore_checkpoint_if_exists",

@@ -57,6 +57,7 @@ pub(super) fn resolve(
         max_checkpoints_to_keep: values
             .count("max_checkpoints_to_keep")
             .expect("it has a default"),
+        checkpoint_interval_minutes: values.number("checkpoint_interval_minutes"),
         restore_checkpoint_if_exists: values.is("restore_checkpoint_if_exists"),
         epoch_to_restore: values.integer("epoch_to_restore"),
         restore_optimizer_state: values.is("restore_optimizer_state"),

@@ -180,6 +180,8 @@ fn train(section: &TrainSection) -> Lines {
         "max_checkpoints_to_keep",
         checkpoints.max_checkpoints_to_keep,
     );
+    let interval = checkpoints.checkpoint_interval_minutes;
+    lines.add("checkpoint_interval_minutes", or_null(interval, float));
     lines.add(
         "restore_checkpoint_if_exists",
         checkpoints.restore_checkpoint_if_exists,
