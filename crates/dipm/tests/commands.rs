@@ -254,7 +254,7 @@ fn a_changed_run_is_continued_only_on_request() {
         "train.weight_decay: 0.0 → 0.5",
         "dataset.train_num_to_load: 24 → 20",
         "dataset.train_dataset_paths",
-        "dataset_info.avg_num_neighbors",
+        "dataset_info.atomic_energies_map",
         "--accept-changes",
     ] {
         assert!(error.contains(part), "no {part} in\n{error}");
