@@ -1,0 +1,104 @@
+"""Reads the logs of a training with the packages that they are meant for, and prints what is there.
+
+    pip install tensorboard wandb
+    python scripts/check_logs.py logs/PROJECT [...]
+
+For each TensorBoard directory below the paths: tags, numbers of points, first and last point. For each run of
+Weights & Biases: its records, checked one by one against `Record` of wandb, rows and last row, and whether
+`wandb sync` finds the run. Nothing is uploaded. The exit code is 1 if nothing was found or something is wrong.
+"""
+
+import argparse
+import collections
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+
+def check_tensorboard(directory):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator, TENSORS
+
+    events = EventAccumulator(str(directory), size_guidance={"scalars": 0, TENSORS: 0})
+    events.Reload()
+    print(f"TensorBoard {directory}")
+    for tag in events.Tags()["scalars"]:
+        points = events.Scalars(tag)
+        steps = [point.step for point in points]
+        assert steps == sorted(set(steps)), f"{tag}: steps {steps} are not increasing"
+        first, last = points[0], points[-1]
+        print(f"  {tag}: {len(points)} points, {first.step}: {first.value:.6g} ... {last.step}: {last.value:.6g}")
+    for tag in events.Tags()["tensors"]:
+        text = events.Tensors(tag)[0].tensor_proto.string_val[0].decode()
+        print(f"  {tag}: a text of {len(text.splitlines())} lines")
+    assert events.Tags()["scalars"], "no scalars"
+
+
+def records(path):
+    """Payloads of a log in the format of LevelDB with the checksums of zlib."""
+    data, block = path.read_bytes(), 32768
+    assert data[:7] == b":W&B\xe1\xbe\x00", "not the header of a .wandb file"
+    at, pieces = 7, []
+    while at < len(data):
+        if block - at % block < 7:
+            at += block - at % block
+            continue
+        checksum, length, kind = struct.unpack_from("<IHB", data, at)
+        piece = data[at + 7 : at + 7 + length]
+        assert len(piece) == length, f"cut short at {at}"
+        assert zlib.crc32(bytes([kind]) + piece) == checksum, f"wrong checksum at {at}"
+        assert (kind in (1, 2)) == (not pieces), f"piece of kind {kind} at {at}"
+        pieces.append(piece)
+        at += 7 + length
+        if kind in (1, 4):
+            yield b"".join(pieces)
+            pieces = []
+    assert not pieces, "the last record is not whole"
+
+
+def check_wandb(path):
+    from wandb.proto import wandb_internal_pb2
+
+    kinds, rows = collections.Counter(), []
+    for number, payload in enumerate(records(path), 1):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(payload)
+        kind = record.WhichOneof("record_type")
+        assert kind and record.num == number, f"record {number}: {kind}, number {record.num}"
+        kinds[kind] += 1
+        if kind == "run":
+            config = {item.key: json.loads(item.value_json) for item in record.run.config.update}
+            print(f"Weights & Biases {path}\n  project {record.run.project}, id {record.run.run_id}")
+            print(f"  config {json.dumps(config)[:160]}...")
+        if kind == "history":
+            row = {item.key: json.loads(item.value_json) for item in record.history.item}
+            assert row["_step"] == record.history.step.num
+            rows.append(row)
+    steps = [row["_step"] for row in rows]
+    assert steps == sorted(set(steps)), f"steps {steps} are not increasing"
+    print(f"  records {dict(kinds)}\n  steps {steps}\n  last row {json.dumps(rows[-1])}")
+    command = [sys.executable, "-m", "wandb", "sync", "--dry-run", str(path.parent)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    output = found.stdout + found.stderr
+    assert found.returncode == 0 and path.name in output, output
+    print("  " + "\n  ".join(output.strip().splitlines()))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="+", type=Path)
+    found = 0
+    for root in parser.parse_args().paths:
+        for directory in sorted({path.parent for path in root.rglob("events.out.tfevents.*")}):
+            check_tensorboard(directory)
+            found += 1
+        for path in sorted(root.rglob("*.wandb")):
+            check_wandb(path)
+            found += 1
+    sys.exit(0 if found else "no logs found")
+
+
+if __name__ == "__main__":
+    main()
