@@ -1,19 +1,25 @@
 """Reads the logs of a training with the packages that they are meant for, and prints what is there.
 
     pip install tensorboard wandb
-    python scripts/check_logs.py logs/PROJECT [...]
+    python scripts/check_logs.py logs [...]
 
 For each TensorBoard directory below the paths: tags, numbers of points, first and last point. For each run of
-Weights & Biases: its records, checked one by one against `Record` of wandb, rows and last row, and whether
-`wandb sync` finds the run. Nothing is uploaded. The exit code is 1 if nothing was found or something is wrong.
+Weights & Biases: its records, checked one by one against `Record` of wandb, and what `wandb sync` sends for a copy
+of it, to a server on this machine that only listens. The exit code is 1 if nothing was found or something is wrong.
+Tried with tensorboard 2.21 and wandb 0.31.
 """
 
 import argparse
 import collections
+import http.server
 import json
+import os
+import shutil
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import zlib
 from pathlib import Path
 
@@ -79,11 +85,71 @@ def check_wandb(path):
     steps = [row["_step"] for row in rows]
     assert steps == sorted(set(steps)), f"steps {steps} are not increasing"
     print(f"  records {dict(kinds)}\n  steps {steps}\n  last row {json.dumps(rows[-1])}")
-    command = [sys.executable, "-m", "wandb", "sync", "--dry-run", str(path.parent)]
-    found = subprocess.run(command, capture_output=True, text=True)
-    output = found.stdout + found.stderr
-    assert found.returncode == 0 and path.name in output, output
-    print("  " + "\n  ".join(output.strip().splitlines()))
+    received, exit_code = synchronize(path)
+    assert list(map(repr, map(sorted_items, received))) == list(map(repr, map(sorted_items, rows)))
+    print(f"  wandb sync sent {len(received)} equal rows, exit code {exit_code}")
+
+
+def sorted_items(row):
+    """Values as wandb sends them: 3.0 as 3."""
+    return sorted((name, float(value)) for name, value in row.items())
+
+
+def synchronize(path):
+    """Runs `wandb sync` on a copy of a run; the rows and the exit code that a server gets."""
+    rows, exit_codes = {}, []
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            answer = {}
+            if self.path.endswith("/graphql"):
+                request = json.loads(body)
+                answer = {"data": self.answer(request["query"], request.get("variables") or {})}
+            elif self.path.endswith("/file_stream"):
+                stream = json.loads(body)
+                history = stream.get("files", {}).get("wandb-history.jsonl", {"offset": 0, "content": []})
+                for line, content in enumerate(history["content"], history["offset"]):
+                    rows[line] = json.loads(content)
+                if stream.get("complete"):
+                    exit_codes.append(stream.get("exitcode"))
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_PUT = do_GET = do_POST
+
+        def answer(self, query, variables):
+            if "upsertBucket" in query:
+                project = {"id": "p", "name": variables.get("project"), "entity": {"id": "e", "name": "nobody"}}
+                bucket = {"id": "r", "name": variables.get("name"), "displayName": "run", "project": project}
+                return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+            if "createRunFiles" in query:
+                host = f"http://127.0.0.1:{server.server_port}"
+                files = [{"name": name, "uploadUrl": f"{host}/{name}"} for name in variables["files"]]
+                return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": files}}
+            return {}
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory() as directory:
+        copy = shutil.copytree(
+            path.parent, Path(directory) / path.parent.name, ignore=shutil.ignore_patterns("*.synced")
+        )
+        key = {"WANDB_BASE_URL": f"http://127.0.0.1:{server.server_port}", "WANDB_API_KEY": "0" * 40}
+        command = [sys.executable, "-m", "wandb", "sync", str(copy)]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **key}, timeout=120)
+        output = done.stdout + done.stderr
+        assert done.returncode == 0 and "Finished syncing" in output, output
+        assert (copy / f"{path.name}.synced").exists(), "not marked as sent"
+    server.shutdown()
+    return [rows[line] for line in sorted(rows)], exit_codes[-1] if exit_codes else None
 
 
 def main():

@@ -19,6 +19,8 @@ pub mod objective;
 pub mod observer;
 pub mod optimizer;
 mod protobuf;
+#[cfg(test)]
+mod protobuf_reading;
 mod real;
 pub mod record;
 mod schedule;

@@ -1,6 +1,6 @@
 //! What a run reports: typed records for any number of sinks.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::loss::{LossTerms, LossWeights};
 use crate::metrics::{MetricSummary, Metrics};
@@ -96,6 +96,7 @@ pub struct EvaluationRecord {
     /// Updates so far.
     pub step: u64,
     /// Loss with the weights of the epoch.
+    #[serde(deserialize_with = "null_is_nan")]
     pub loss: f64,
     /// Those weights.
     pub weights: LossWeights,
@@ -121,6 +122,11 @@ pub struct EpochThroughput {
     pub nodes_per_second: f64,
     /// Structures over wall time.
     pub graphs_per_second: f64,
+}
+
+/// JSON has no word for what is not finite: it is written as null, and read as not a number.
+pub(crate) fn null_is_nan<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or(f64::NAN))
 }
 
 /// Names and values as dipm 0.0.8 logs them, in its order.

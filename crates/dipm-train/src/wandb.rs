@@ -236,7 +236,6 @@ fn metadata_file(run: &WandbRun) -> String {
         "os": std::env::consts::OS,
         "program": "dipm",
         "cpu_count_logical": std::thread::available_parallelism().map_or(1, usize::from),
-        "executable": std::env::current_exe().unwrap_or_default().to_string_lossy(),
         "args": std::env::args().skip(1).collect::<Vec<_>>(),
         "writerId": run.id,
     });

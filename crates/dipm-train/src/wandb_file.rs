@@ -119,4 +119,4 @@ fn pieces(data: &[u8], used: usize) -> Vec<u8> {
 
 #[cfg(test)]
 #[path = "wandb_file_tests.rs"]
-mod tests;
+pub(crate) mod tests;

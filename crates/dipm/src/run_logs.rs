@@ -82,7 +82,7 @@ impl RunLogs {
             logs.lines.push(format!(
                 "TensorBoard: {}; look at it with: tensorboard --logdir {}",
                 directory.display(),
-                project.display()
+                as_argument(&project)
             ));
         }
         if let Some(project) = &train.wandb {
@@ -96,9 +96,10 @@ impl RunLogs {
             };
             let sink = Wandb::create(&directory, &run, train.extended_metrics, history)?;
             logs.sinks.push(Box::new(sink));
-            let directory = directory.display();
             logs.lines.push(format!(
-                "Weights & Biases: {directory}; upload it with: wandb sync {directory}"
+                "Weights & Biases: {}; upload it with: wandb sync {}",
+                directory.display(),
+                as_argument(&directory)
             ));
         }
         Ok(logs)
@@ -115,6 +116,16 @@ fn project_directory(project: &str) -> PathBuf {
         .collect()
 }
 
+/// A path for a command line.
+fn as_argument(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=".contains(c);
+    match text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// The names of the run that goes on, or new ones, which are kept in the output directory.
 fn names(
     output_dir: Option<&Path>,
@@ -129,7 +140,7 @@ fn names(
             Failure::Other(format!("{problem}; remove it to log under a new name"))
         });
     }
-    let names = new_names(tensorboard);
+    let names = new_names(tensorboard)?;
     if let Some(file) = &file {
         let text = serde_json::to_string_pretty(&names).expect("names are strings and a number");
         std::fs::write(file, text + "\n").map_err(|source| write_failure(file, source))?;
@@ -137,23 +148,35 @@ fn names(
     Ok(names)
 }
 
-fn new_names(tensorboard: Option<&Path>) -> Names {
+fn new_names(tensorboard: Option<&Path>) -> Result<Names, Failure> {
     let started = unix_seconds();
     let time = LocalTime::at(started as i64);
     let name = time.as_in_tensorboard();
-    // another run may have begun in the same second
-    let taken = |name: &String| tensorboard.is_some_and(|project| project.join(name).exists());
-    let more = (2..).map(|n| format!("{name}_{n}"));
-    let tensorboard = std::iter::once(name.clone()).chain(more);
-    Names {
+    let tensorboard = match tensorboard {
+        Some(project) => new_directory(project, &name)?,
+        None => name,
+    };
+    Ok(Names {
         started,
-        tensorboard: tensorboard
-            .into_iter()
-            .find(|name| !taken(name))
-            .expect("there are many numbers"),
+        tensorboard,
         wandb: time.as_in_wandb(),
         id: new_id(),
+    })
+}
+
+/// Makes the directory `name` of a project, or `name_2` and so on where another run began in the same second.
+fn new_directory(project: &Path, name: &str) -> Result<String, Failure> {
+    let numbered = (2..).map(|n| format!("{name}_{n}"));
+    for name in std::iter::once(name.to_owned()).chain(numbered) {
+        let path = project.join(&name);
+        let made = std::fs::create_dir_all(project).and_then(|()| std::fs::create_dir(&path));
+        match made {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(error) => return Err(write_failure(&path, error)),
+            Ok(()) => return Ok(name),
+        }
     }
+    unreachable!("there is no last number")
 }
 
 /// Eight letters and digits from the random keys that the standard library takes from the system.
@@ -200,9 +223,9 @@ mod tests {
     #[test]
     fn runs_of_the_same_second_have_directories_of_their_own() {
         let directory = tempfile::tempdir().unwrap();
-        for _ in 0..5 {
-            let name = new_names(Some(directory.path())).tensorboard;
-            std::fs::create_dir(directory.path().join(name)).unwrap();
+        for name in ["a", "a_2", "a_3"] {
+            let made = new_directory(&directory.path().join("project"), "a").unwrap();
+            assert_eq!(made, name);
         }
     }
 }

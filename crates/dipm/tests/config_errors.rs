@@ -320,14 +320,12 @@ fn what_comes_later_is_refused() {
     let yaml = with(
         "param_dtype: bf16",
         "drop_unseen_elements: yes",
-        "parallel: true\ntensorboard: runs\nwandb: runs\ndtype: float16\ndrop_force_head: true",
+        "parallel: true\ndtype: float16\ndrop_force_head: true",
     );
     let parts = [
         "`param_dtype: bf16` is not supported yet",
         "`drop_unseen_elements: yes` is not supported yet",
         "`parallel: true` is not supported yet",
-        "`tensorboard: runs` is not supported yet",
-        "`wandb: runs` is not supported yet",
         "`dtype: float16` is not supported yet",
         "`drop_force_head: true` is not supported yet",
     ];
@@ -339,6 +337,29 @@ fn what_comes_later_is_refused() {
         &yaml,
         &["`pretrained: model.safetensors` is not supported yet"],
     );
+}
+
+#[test]
+fn projects_of_logs_are_names() {
+    check(
+        "log_projects",
+        &with("", "", "tensorboard: ../elsewhere\nwandb: team/ethanol"),
+        &[
+            "`tensorboard` is `../elsewhere`",
+            "`wandb` is `team/ethanol`",
+        ],
+    );
+    for (key, project) in [
+        ("tensorboard", "/var/logs"),
+        ("tensorboard", "."),
+        ("wandb", "a:b"),
+        ("wandb", ".."),
+    ] {
+        let message = format!("`{key}` is `{project}`");
+        let yaml = with("", "", &format!("{key}: \"{project}\""));
+        let (_, text) = error_of(&yaml, &Overrides::default());
+        assert!(text.contains(&message), "{text}");
+    }
 }
 
 #[test]
