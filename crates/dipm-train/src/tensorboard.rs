@@ -136,12 +136,11 @@ fn own_files(directory: &Path) -> Result<Vec<PathBuf>, TrainError> {
     Ok(paths)
 }
 
-/// A summary that TensorBoard shows under "Text", as Markdown: a tensor of one string.
+/// A summary that TensorBoard shows under "Text", as Markdown: a tensor of rank 0.
 fn text_summary(tag: &str, text: &str) -> Message {
-    let one = Message::new().message(2, Message::new().int(1, 1));
     let tensor = Message::new()
         .int(1, DT_STRING)
-        .message(2, one)
+        .message(2, Message::new())
         .text(8, text);
     let plugin = Message::new().message(1, Message::new().text(1, "text"));
     let value = Message::new()

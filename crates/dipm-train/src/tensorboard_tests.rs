@@ -51,7 +51,7 @@ fn events(directory: &Path) -> Vec<Fields> {
     let mut events = Vec::new();
     let masked = |data: &[u8]| {
         let crc = checksum(CASTAGNOLI, data);
-        (crc >> 15 | crc << 17).wrapping_add(0xa282_ead8)
+        crc.rotate_right(15).wrapping_add(0xa282_ead8)
     };
     let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
     while !rest.is_empty() {
@@ -100,7 +100,7 @@ fn a_file_begins_with_its_version_and_the_configuration_as_text() {
         (tensor.int(1), tensor.text(8).as_str()),
         (7, "```yaml\na: 1\n```")
     );
-    assert_eq!(tensor.message(2).message(2).int(1), 1);
+    assert!(!tensor.message(2).has(2), "no dimension");
 }
 
 #[test]
