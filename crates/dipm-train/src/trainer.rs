@@ -116,7 +116,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         if let Some(checkpoints) = &trainer.checkpoints {
             let restored = trainer
                 .is_resumed()
-                .then_some((trainer.position.epoch, trainer.step));
+                .then_some((trainer.position, trainer.step));
             let files = MetricFiles::open(checkpoints.directory(), restored)?;
             trainer.sinks.push(Box::new(files));
         }

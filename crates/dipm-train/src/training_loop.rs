@@ -100,6 +100,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             Some(test) => self.test(test, &parameters, observer)?,
             None => None,
         };
+        self.sinks.iter_mut().try_for_each(|sink| sink.finish())?;
         Ok(Outcome::Finished(Box::new(TrainedModel {
             parameters,
             best: self.best,

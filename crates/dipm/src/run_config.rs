@@ -110,6 +110,10 @@ pub struct TrainSection {
     pub checkpoints: CheckpointConfig,
     /// Whether more metrics are reported.
     pub extended_metrics: bool,
+    /// Project of the TensorBoard logs; a name or a relative path.
+    pub tensorboard: Option<String>,
+    /// Project of the logs for Weights & Biases.
+    pub wandb: Option<String>,
     /// Number type of the computation.
     pub dtype: ComputeType,
     /// The final model file.

@@ -9,11 +9,13 @@ use crate::progress::Display;
 use crate::report::{self, Report};
 use crate::resources;
 use crate::run_config::{ComputeType, Pretrained, RunConfig};
+use crate::run_logs::{self, RunLogs};
 use dipm_data::{DatasetInfo, Loader};
 use dipm_models::{Mode, Model, NoiseKey};
 use dipm_train::{
     Batches, Objective, Outcome, Real, ResumeRules, TrainError, Trainer, TrainerConfig,
-    TrainingData, TrainingStep, flat_parameters, refit_atomic_energies, with_parameters,
+    TrainingData, TrainingStep, flat_parameters, read_records, refit_atomic_energies,
+    with_parameters,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -22,6 +24,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let config = config::read(&args.config, &overrides(&args.data))?;
     check_save_path(&config.train.save_path)?;
+    run_logs::check(&config)?;
     let datasets = Datasets::open(&config.dataset)?;
     println!("{}", datasets.prepared.report);
     let model = new_model(&config, &datasets)?;
@@ -144,6 +147,22 @@ fn train<T: Real + dipm_models::Real>(
         // there is a place to save the state in, so a signal can end the run without losing it
         interrupt::watch();
     }
+    let history = match output_dir {
+        Some(directory) => read_records(directory)?,
+        None => Vec::new(),
+    };
+    let logs = RunLogs::open(config, &text, trainer.is_resumed(), &history)?;
+    logs.lines.iter().for_each(|line| tracing::info!("{line}"));
+    logs.sinks
+        .into_iter()
+        .for_each(|sink| trainer.add_sink(sink));
+    if section.training.use_ema_params_for_eval {
+        tracing::info!(
+            "validation and test judge averaged parameters (ema_decay {}); the train loss is that of the \
+             parameters while they changed, so the two are not of the same model",
+            section.training.ema_decay
+        );
+    }
     let mut display = Display::new(&section.training, section.extended_metrics, started);
     let data = TrainingData {
         train: &train,
@@ -193,6 +212,7 @@ fn train<T: Real + dipm_models::Real>(
     if let Some(directory) = output_dir {
         tracing::info!("checkpoints and metrics in {}", directory.display());
     }
+    logs.lines.iter().for_each(|line| tracing::info!("{line}"));
     tracing::info!("report in {}", report_path.display());
     tracing::info!("model in {}", section.save_path.display());
     Ok(())

@@ -160,7 +160,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Bool,
         "false",
         "",
-        "Report more metrics.",
+        "Report more: learning rate, terms and weights of the loss, errors per atom and of the stress, throughput, share of \
+         time spent waiting for data, memory. Metric files hold all in any case.",
     ),
     key(
         "dtype",
@@ -243,15 +244,13 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Text,
         "null",
         "",
-        "Project name for TensorBoard.",
-    )
-    .support(Support::NotYet("TensorBoard")),
+        "Project for TensorBoard: event files are written to `./logs/<project>/<time>`.",
+    ),
     key(
         "wandb",
         Kind::Text,
         "null",
         "",
-        "Project name for Weights & Biases.",
-    )
-    .support(Support::NotYet("Weights & Biases")),
+        "Project for Weights & Biases: an offline run for `wandb sync` is written to `./logs/<project>/wandb`.",
+    ),
 ];

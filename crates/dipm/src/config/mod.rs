@@ -4,6 +4,7 @@
 //! is parsed into a tree that knows its places; each section is checked against the table; what several keys
 //! say together is checked after that; and all problems are reported at once, each at its place.
 
+mod as_json;
 mod document;
 mod error;
 mod keys_dataset;

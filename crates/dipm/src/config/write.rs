@@ -174,6 +174,12 @@ fn train(section: &TrainSection) -> Lines {
             ComputeType::F64 => "float64",
         },
     );
+    for (key, project) in [
+        ("tensorboard", &section.tensorboard),
+        ("wandb", &section.wandb),
+    ] {
+        lines.add(key, or_null(project.as_deref(), Json::from));
+    }
     let directory = checkpoints.local_model_output_dir.as_deref();
     lines.add("local_model_output_dir", or_null(directory, path));
     lines.add(
