@@ -37,6 +37,16 @@ pub enum Command {
     Predict(PredictArgs),
     /// Time training steps and evaluations of a configuration
     Bench(BenchArgs),
+    /// Compute a batch again on which training failed, and find the operation that is not finite
+    DebugBatch(DebugBatchArgs),
+}
+
+/// Arguments of `dipm debug-batch`.
+#[derive(Debug, Args)]
+pub struct DebugBatchArgs {
+    /// The directory that the error named: `OUTPUT/non_finite/epoch_E_batch_B`
+    #[arg(value_name = "DIRECTORY")]
+    pub dump: PathBuf,
 }
 
 /// Arguments of `dipm train`.
