@@ -32,6 +32,7 @@ mod duplicates;
 mod elements;
 mod error;
 mod graph;
+mod hdf5_member;
 mod hdf5_read;
 mod hdf5_write;
 mod labels;

@@ -1,5 +1,6 @@
 //! From the `dataset` section of a configuration to datasets, statistics and report.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use crate::elements::symbol_list;
 use crate::error::DataError;
 use crate::labels::LabelKeys;
 use crate::paths::DatasetPaths;
-use crate::report::DatasetReport;
+use crate::report::{DatasetReport, Exclusion};
 use crate::scan::{Problems, RequiredLabels, ScanRules, scan_file};
 use crate::species::SpeciesTable;
 use crate::splits::{Amount, Role, Splits};
@@ -296,7 +297,7 @@ fn scan(options: &DatasetOptions, opened: &Opened) -> Result<Scanned, DataError>
         pass.problems.into_result()?;
         return Err(DataError::EmptyDataset {
             role: Role::Train.to_string(),
-            reason: "every structure was left out".to_owned(),
+            reason: pass.report.why_empty(),
         });
     }
     let info = dataset_info(options, statistics, &mut pass.report);
@@ -435,6 +436,26 @@ fn choose(
 }
 
 impl DatasetReport {
+    /// Why no structure is left, with what can be done.
+    fn why_empty(&self) -> String {
+        let mut counts = BTreeMap::<Exclusion, usize>::new();
+        for (reason, n) in self.files.iter().flat_map(|file| &file.excluded) {
+            *counts.entry(*reason).or_default() += n;
+        }
+        let reasons: Vec<String> = counts
+            .iter()
+            .map(|(reason, n)| format!("{reason} ({n})"))
+            .collect();
+        let advice = match counts.contains_key(&Exclusion::NoEdges) {
+            true => "; are the positions in Å, and is `graph_cutoff_angstrom` large enough?",
+            false => "",
+        };
+        format!(
+            "every structure was left out: {}{advice}",
+            reasons.join(", ")
+        )
+    }
+
     /// What looks wrong in the files though it is no error.
     fn add_warnings(&mut self) {
         for file in &self.files {

@@ -78,7 +78,7 @@ fn a_missing_label_is_an_error_that_names_the_keys_present() {
         "{error}"
     );
     assert!(
-        error.ends_with("present: forces, Energy_total, note)"),
+        error.contains("present: forces, Energy_total, note)"),
         "{error}"
     );
     let error = error_of("2\nenergy=1\nH 0 0 0\nH 0 0 1\n");

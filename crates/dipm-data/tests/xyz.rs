@@ -163,7 +163,7 @@ fn what_is_wrong_is_said_with_file_structure_and_line() {
         ),
         (
             "1\nenergy=low\nH 0 0 0\n",
-            "data.xyz, structure 1: line 5: `low` is not a number",
+            "data.xyz, structure 1: line 5: `energy`: `low` is not a number",
         ),
         (
             "1\nenergy=nan\nH 0 0 0\n",
