@@ -9,6 +9,8 @@ use crate::structure::Structure;
 const FARTHEST: f64 = 1e7;
 /// Atoms that are nearer than this along each axis, in Å, have no direction between them.
 const NEAREST: f64 = 1e-6;
+/// Atoms per Å³; hydrogen in the core of a planet has one. More would give neighbour lists without end.
+const DENSEST: f64 = 10.0;
 /// A cell this much smaller than the cutoff cannot be meant.
 const MOST_IMAGES: f64 = 1e6;
 
@@ -45,6 +47,12 @@ impl Graph {
         if images_in_reach(&full, structure.pbc, r_max) > MOST_IMAGES {
             return Err(structure.bad_cell(format!(
                 "the cell is too small for a cutoff of {r_max} Å; are its vectors in Å?"
+            )));
+        }
+        let density = structure.num_atoms() as f64 / cell::determinant(&full).abs();
+        if structure.pbc == [true; 3] && density > DENSEST {
+            return Err(structure.bad_cell(format!(
+                "the cell holds {density:.0} atoms per Å³, more than any matter; are its vectors in Å?"
             )));
         }
         if structure
