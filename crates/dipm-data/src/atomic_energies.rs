@@ -25,6 +25,13 @@ pub(crate) struct EnergyFit {
     elements: BTreeMap<u8, ()>,
 }
 
+/// Energies of the elements, and how many independent ones the compositions determine.
+#[derive(Debug)]
+pub(crate) struct Solution {
+    pub energies: BTreeMap<u8, f64>,
+    pub rank: usize,
+}
+
 impl EnergyFit {
     pub(crate) fn add(&mut self, composition: &Composition, energy: f64) {
         for (z, _) in composition {
@@ -69,7 +76,7 @@ impl EnergyFit {
 
     /// Minimum-norm least-squares energies of the elements seen; `None` when nothing was added or
     /// the decomposition fails.
-    pub(crate) fn solve(mut self) -> Option<BTreeMap<u8, f64>> {
+    pub(crate) fn solve(mut self) -> Option<Solution> {
         if self.elements.is_empty() {
             return None;
         }
@@ -81,9 +88,17 @@ impl EnergyFit {
         let y = DVector::from_iterator(self.folded.len(), self.folded.iter().map(|row| row.1));
         let svd = x.try_svd(true, true, f64::EPSILON, 10_000)?;
         let largest = svd.singular_values.max();
-        let energies = svd.solve(&y, SINGULAR_CUTOFF * largest).ok()?;
+        let smallest = SINGULAR_CUTOFF * largest;
+        let energies = svd.solve(&y, smallest).ok()?;
         let is_finite = energies.iter().all(|e| e.is_finite());
-        is_finite.then(|| elements.into_iter().zip(energies.iter().copied()).collect())
+        is_finite.then(|| Solution {
+            rank: svd
+                .singular_values
+                .iter()
+                .filter(|s| **s > smallest)
+                .count(),
+            energies: elements.into_iter().zip(energies.iter().copied()).collect(),
+        })
     }
 }
 
@@ -105,7 +120,9 @@ mod tests {
             (15, -745.194822421474),
             (16, -745.194822421474),
         ];
-        let found = fit.solve().unwrap();
+        let solution = fit.solve().unwrap();
+        assert_eq!(solution.rank, 1);
+        let found = solution.energies;
         for (z, e) in expected {
             assert!(
                 (found[&z] - e).abs() < 1e-9 * e.abs(),
@@ -133,7 +150,7 @@ mod tests {
             fit.add(&composition, energy);
         }
         assert!(!fit.folded.is_empty());
-        for (z, e) in fit.solve().unwrap() {
+        for (z, e) in fit.solve().unwrap().energies {
             assert!((e - exact[&z]).abs() < 1e-9 * e.abs(), "{z}: {e}");
         }
     }

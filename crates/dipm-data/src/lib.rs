@@ -26,6 +26,7 @@ mod atomic_energies;
 mod batch;
 mod batching;
 mod cell;
+mod checks;
 mod dataset;
 mod dataset_info;
 mod duplicates;
@@ -54,6 +55,7 @@ mod xyz_write;
 
 pub use batch::Batch;
 pub use batching::BatchLimits;
+pub use checks::{Finding, Severity, Subject, check};
 pub use dataset::Dataset;
 pub use dataset_info::{AtomicEnergies, DatasetInfo};
 pub use elements::{atomic_number, element_symbol};

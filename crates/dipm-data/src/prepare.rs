@@ -307,7 +307,6 @@ fn scan(options: &DatasetOptions, opened: &Opened) -> Result<Scanned, DataError>
     pass.scan(Role::Valid, None);
     pass.scan(Role::Test, None);
     pass.problems.into_result()?;
-    pass.report.add_warnings();
     Ok(Scanned {
         info,
         report: pass.report,
@@ -355,13 +354,14 @@ fn dataset_info(
     report: &mut DatasetReport,
 ) -> DatasetInfo {
     let seen = statistics.elements();
-    let (computed, warning) = statistics.finish(
+    let (computed, warning, rank) = statistics.finish(
         options.cutoff,
         options.max_neighbors_per_atom,
         options.train.task_list(),
     );
     let Some(mut info) = options.info.clone() else {
         report.warnings.extend(warning);
+        report.energy_fit_rank = rank;
         return computed;
     };
     if options.update_dataset_info {
@@ -454,34 +454,5 @@ impl DatasetReport {
             "every structure was left out: {}{advice}",
             reasons.join(", ")
         )
-    }
-
-    /// What looks wrong in the files though it is no error.
-    fn add_warnings(&mut self) {
-        for file in &self.files {
-            let name = file.file.display();
-            let labels = &file.labels;
-            for (label, keys) in [
-                ("energy", &labels.energy),
-                ("forces", &labels.forces),
-                ("stress", &labels.stress),
-            ] {
-                let with: usize = keys.values().sum();
-                let all = file.num_structures;
-                let free = file.num_isolated;
-                if with > 0 && with + free < all {
-                    self.warnings.push(format!(
-                        "{name}: only {with} of {all} structures have {label}"
-                    ));
-                }
-                if keys.len() > 1 {
-                    self.warnings
-                        .push(format!("{name}: {label} is stored under several keys"));
-                }
-            }
-            if file.force_norm.count() > 0 && file.force_norm.max == 0.0 {
-                self.warnings.push(format!("{name}: every force is zero"));
-            }
-        }
     }
 }

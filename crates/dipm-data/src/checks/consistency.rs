@@ -1,0 +1,139 @@
+//! Whether energies and forces belong together, by pairs of near structures.
+
+use crate::checks::pairs::{Cells, Fit, Pair, fit_of_nearest, nearest};
+use crate::checks::sample::{Sample, median};
+use crate::checks::units::{BOHR, ENERGIES, FORCES, Unit};
+use crate::checks::{Finding, Severity, Subject};
+
+/// Slopes that anharmonic surfaces give with right units.
+const RIGHT: std::ops::RangeInclusive<f64> = 0.62..=1.6;
+/// Slopes outside these are no matter of anharmonicity.
+const MILD: std::ops::RangeInclusive<f64> = 0.4..=2.5;
+/// Correlation from which a mild slope is taken for certain.
+const CERTAIN: f64 = 0.95;
+
+pub(crate) fn check(sample: &Sample, forces_are_trained: bool) -> Vec<Finding> {
+    let pairs = nearest(sample.structures(), Cells::Equal);
+    let points: Vec<(f64, f64)> = pairs
+        .iter()
+        .map(|pair| (pair.forces, pair.energy))
+        .collect();
+    let too_few = || {
+        let sentence = "whether energies and forces agree could not be checked: there are too few structures of the \
+                        same atoms that are near each other";
+        vec![Finding::note(Subject::Forces, sentence)]
+    };
+    let Some(found) = fit_of_nearest(&points).or_else(|| with_stress(sample)) else {
+        return too_few();
+    };
+    if RIGHT.contains(&found.slope) {
+        let sentence = format!(
+            "energies and forces agree: energies of {} pairs of near structures change {:.2} times as much as \
+             their forces say",
+            found.count, found.slope
+        );
+        return vec![Finding::note(Subject::Forces, sentence)];
+    }
+    // a strongly anharmonic surface may give a factor near these, but no straight line
+    let is_certain = !MILD.contains(&found.slope) || found.correlation >= CERTAIN;
+    let severity = match forces_are_trained && is_certain {
+        true => Severity::Error,
+        false => Severity::Warning,
+    };
+    let finding = disagreement(&found, typical_force(sample)).with_severity(severity);
+    vec![
+        finding.at(pairs
+            .into_iter()
+            .next()
+            .into_iter()
+            .flat_map(|pair| pair.origins)),
+    ]
+}
+
+/// The same for pairs with different cells, whose energies change by the work of the stress as well.
+fn with_stress(sample: &Sample) -> Option<Fit> {
+    let pairs = nearest(sample.structures(), Cells::Strained);
+    let point = |pair: &Pair| Some((pair.forces, pair.energy - pair.stress?));
+    let points: Vec<(f64, f64)> = pairs.iter().filter_map(point).collect();
+    fit_of_nearest(&points)
+}
+
+fn disagreement(found: &Fit, typical_force: f64) -> Finding {
+    let what = format!(
+        "energies and forces do not belong together: energies of {} pairs of near structures change {:.4} times as \
+         much as their forces say (correlation {:.2})",
+        found.count, found.slope, found.correlation
+    );
+    if RIGHT.contains(&-found.slope) {
+        let advice = "these are gradients, not forces: multiply them by −1";
+        return Finding::warning(Subject::Forces, what, advice);
+    }
+    if (0.8..1.2).contains(&(found.slope / BOHR)) {
+        let advice = "this fits positions in Bohr: multiply positions and cells by 0.529177";
+        return Finding::warning(Subject::Forces, what, advice);
+    }
+    let readings = readings(found.slope.abs(), typical_force);
+    let sign = match found.slope < 0.0 {
+        true => ", and the forces have the wrong sign",
+        false => "",
+    };
+    let advice = match readings.as_slice() {
+        [] => format!(
+            "no pair of common units gives this factor{sign}; look at how the labels were written"
+        ),
+        some => {
+            let texts: Vec<String> = some.iter().take(3).map(|(e, f)| conversion(e, f)).collect();
+            format!("this fits {}{sign}", texts.join("; or "))
+        }
+    };
+    Finding::warning(Subject::Forces, what, advice)
+}
+
+/// Units in which energies and forces would agree, the likeliest first.
+fn readings(slope: f64, typical_force: f64) -> Vec<(&'static Unit, &'static Unit)> {
+    let mut found = Vec::new();
+    for energy in &ENERGIES {
+        for force in &FORCES {
+            let expected = force.in_ours / energy.in_ours;
+            if (slope / expected).ln().abs() < 0.25 {
+                found.push((energy, force));
+            }
+        }
+    }
+    // labels of one program share their unit of energy; forces are of the size of forces after conversion
+    found.sort_by_key(|(energy, force)| {
+        let converted = typical_force * force.in_ours;
+        let is_plausible = (0.02..=15.0).contains(&converted);
+        let one_is_ours = energy.in_ours == 1.0 || force.in_ours == 1.0;
+        let is_same = force.name.starts_with(energy.name);
+        (
+            force.name == "eV/Bohr",
+            !is_plausible,
+            !is_same && !one_is_ours,
+        )
+    });
+    found
+}
+
+fn conversion(energy: &Unit, force: &Unit) -> String {
+    let step = |what: &str, unit: &Unit| match unit.in_ours == 1.0 {
+        true => format!("{what} in {}", unit.name),
+        false => format!(
+            "{what} in {} (multiply them by {})",
+            unit.name,
+            crate::checks::units::factor(unit.in_ours)
+        ),
+    };
+    format!(
+        "{} with {}",
+        step("energies", energy),
+        step("forces", force)
+    )
+}
+
+/// Median norm of the forces, as in the files.
+pub(crate) fn typical_force(sample: &Sample) -> f64 {
+    let forces = sample.structures().flat_map(|s| s.forces.iter().flatten());
+    let mut norms: Vec<f64> = forces.map(|f| crate::cell::norm(*f)).collect();
+    median(&mut norms).unwrap_or(0.0)
+}
