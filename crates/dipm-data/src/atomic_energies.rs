@@ -5,7 +5,17 @@ use std::collections::BTreeMap;
 use nalgebra::{DMatrix, DVector};
 
 /// Number of atoms of each element, ascending atomic numbers.
-pub(crate) type Composition = Vec<(u8, u32)>;
+pub type Composition = Vec<(u8, u32)>;
+
+/// Number of atoms of each element.
+pub fn composition(atomic_numbers: &[u8]) -> Composition {
+    let mut counts = [0_u32; 256];
+    for z in atomic_numbers {
+        counts[usize::from(*z)] += 1;
+    }
+    let present = (0..=255_u8).zip(counts).filter(|(_, n)| *n > 0);
+    present.collect()
+}
 
 /// Rows are folded into a triangular factor when this many different compositions have gathered.
 const FOLD_AT: usize = 2048;
@@ -17,7 +27,7 @@ const SINGULAR_CUTOFF: f64 = 1e-8;
 /// Structures of the same composition become one row √n (x, mean y), and rows are folded by QR:
 /// neither changes XᵀX, so the minimum-norm solution and the singular values stay those of X.
 #[derive(Debug, Default)]
-pub(crate) struct EnergyFit {
+pub struct EnergyFit {
     /// Composition → structures and sum of their energies.
     rows: BTreeMap<Composition, (f64, f64)>,
     /// Folded rows: coefficients by element, right-hand side.
@@ -33,7 +43,8 @@ pub(crate) struct Solution {
 }
 
 impl EnergyFit {
-    pub(crate) fn add(&mut self, composition: &Composition, energy: f64) {
+    /// Adds a structure with its energy, eV.
+    pub fn add(&mut self, composition: &Composition, energy: f64) {
         for (z, _) in composition {
             self.elements.insert(*z, ());
         }
@@ -74,9 +85,14 @@ impl EnergyFit {
         self.rows.clear();
     }
 
-    /// Minimum-norm least-squares energies of the elements seen; `None` when nothing was added or
+    /// Minimum-norm least-squares energies of the elements seen, eV; `None` when nothing was added or
     /// the decomposition fails.
-    pub(crate) fn solve(mut self) -> Option<Solution> {
+    pub fn solve(self) -> Option<BTreeMap<u8, f64>> {
+        self.solve_with_rank().map(|solution| solution.energies)
+    }
+
+    /// The same, with the number of independent energies that the compositions determine.
+    pub(crate) fn solve_with_rank(mut self) -> Option<Solution> {
         if self.elements.is_empty() {
             return None;
         }
@@ -120,7 +136,7 @@ mod tests {
             (15, -745.194822421474),
             (16, -745.194822421474),
         ];
-        let solution = fit.solve().unwrap();
+        let solution = fit.solve_with_rank().unwrap();
         assert_eq!(solution.rank, 1);
         let found = solution.energies;
         for (z, e) in expected {
@@ -150,7 +166,7 @@ mod tests {
             fit.add(&composition, energy);
         }
         assert!(!fit.folded.is_empty());
-        for (z, e) in fit.solve().unwrap().energies {
+        for (z, e) in fit.solve().unwrap() {
             assert!((e - exact[&z]).abs() < 1e-9 * e.abs(), "{z}: {e}");
         }
     }

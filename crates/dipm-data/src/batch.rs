@@ -2,6 +2,8 @@
 
 use std::borrow::Borrow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cell;
 use crate::elements::{symbol_list, symbol_or_number};
 use crate::error::DataError;
@@ -12,7 +14,7 @@ use crate::structure::Origin;
 /// Graphs concatenated without padding: N atoms, E edges, G structures.
 ///
 /// Atom indices count through the batch; edges are sorted by receiver.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Batch {
     /// Å, [N, 3].
     pub positions: Vec<[f64; 3]>,

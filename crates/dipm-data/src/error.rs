@@ -92,8 +92,8 @@ pub enum DataError {
     },
     /// An element that the training data, or the given dataset info, does not have.
     #[error(
-        "{origin}: element {element} is not among the elements of the model ({known}); train on structures with {element} \
-         too, or remove this one"
+        "{origin}: element {element} is not among the elements of the model ({known}); take such structures out, or \
+         train a new model on data that have the element"
     )]
     ElementNotInTable {
         /// Structure concerned.

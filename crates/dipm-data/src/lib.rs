@@ -53,6 +53,7 @@ mod xyz_header;
 mod xyz_read;
 mod xyz_write;
 
+pub use atomic_energies::{Composition, EnergyFit, composition};
 pub use batch::Batch;
 pub use batching::BatchLimits;
 pub use checks::{Finding, Severity, Subject, check};

@@ -186,6 +186,9 @@ pub struct Prepared {
     pub test: Option<Arc<Dataset>>,
     /// Statistics of all training files before splits and subsets, or those given.
     pub info: DatasetInfo,
+    /// The same with the four statistics of sizes always those of these training files, so that
+    /// batches suit them.
+    pub sizes: DatasetInfo,
     /// The pre-flight report.
     pub report: DatasetReport,
 }
@@ -249,6 +252,7 @@ pub fn prepare(options: &DatasetOptions) -> Result<Prepared, DataError> {
         valid: valid.map(dataset),
         test: test.map(dataset),
         info: scanned.info.clone(),
+        sizes: scanned.sizes,
         report: scanned.report,
     })
 }
@@ -277,6 +281,7 @@ impl Opened {
 
 struct Scanned {
     info: DatasetInfo,
+    sizes: DatasetInfo,
     report: DatasetReport,
     /// Structures of each role that are not left out.
     items: [Vec<Item>; 3],
@@ -300,7 +305,7 @@ fn scan(options: &DatasetOptions, opened: &Opened) -> Result<Scanned, DataError>
             reason: pass.report.why_empty(),
         });
     }
-    let info = dataset_info(options, statistics, &mut pass.report);
+    let (info, sizes) = dataset_info(options, statistics, &mut pass.report);
     pass.rules.known = Some(SpeciesTable::from_info(&info));
     pass.rules.exclude_unknown_elements |= options.drop_unseen_elements;
     pass.rules.subtracted = options.subtracted(&info);
@@ -309,6 +314,7 @@ fn scan(options: &DatasetOptions, opened: &Opened) -> Result<Scanned, DataError>
     pass.problems.into_result()?;
     Ok(Scanned {
         info,
+        sizes,
         report: pass.report,
         items: pass.items,
     })
@@ -347,12 +353,12 @@ impl Pass<'_> {
     }
 }
 
-/// The statistics computed, or those given, updated as asked.
+/// The statistics computed, or those given, updated as asked; and the same with computed sizes.
 fn dataset_info(
     options: &DatasetOptions,
     statistics: Statistics,
     report: &mut DatasetReport,
-) -> DatasetInfo {
+) -> (DatasetInfo, DatasetInfo) {
     let seen = statistics.elements();
     let (computed, warning, rank) = statistics.finish(
         options.cutoff,
@@ -362,13 +368,17 @@ fn dataset_info(
     let Some(mut info) = options.info.clone() else {
         report.warnings.extend(warning);
         report.energy_fit_rank = rank;
-        return computed;
+        return (computed.clone(), computed);
+    };
+    let with_sizes = |info: &DatasetInfo| DatasetInfo {
+        median_num_neighbors: computed.median_num_neighbors,
+        max_total_edges: computed.max_total_edges,
+        median_num_nodes: computed.median_num_nodes,
+        max_num_nodes: computed.max_num_nodes,
+        ..info.clone()
     };
     if options.update_dataset_info {
-        info.median_num_neighbors = computed.median_num_neighbors;
-        info.max_total_edges = computed.max_total_edges;
-        info.median_num_nodes = computed.median_num_nodes;
-        info.max_num_nodes = computed.max_num_nodes;
+        info = with_sizes(&info);
     }
     if options.drop_unseen_elements {
         let is_unseen = |z: &u8| !seen.contains(z);
@@ -383,7 +393,8 @@ fn dataset_info(
         }
         info.atomic_energies_map.retain(|z| seen.contains(&z));
     }
-    info
+    let sizes = with_sizes(&info);
+    (info, sizes)
 }
 
 /// Splits and subsets.

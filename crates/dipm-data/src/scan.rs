@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rayon::prelude::*;
 
+use crate::atomic_energies::composition;
 use crate::dataset::{Item, reference_energy};
 use crate::dataset_info::AtomicEnergies;
 use crate::elements::{symbol_list, symbol_or_number};
@@ -212,7 +213,7 @@ fn analyse(
 ) -> Result<Analysis, DataError> {
     let (mut structure, sources) = file.read(index, &rules.keys)?;
     structure.task = task;
-    let composition = composition(&structure);
+    let composition = composition(&structure.atomic_numbers);
     let unknown = unknown_element(&structure, &composition, rules)?;
     let graph = Graph::new(structure, rules.r_max, rules.max_neighbors_per_atom)?;
     let structure = &graph.structure;
@@ -254,15 +255,6 @@ fn analyse(
             neighbor_counts: neighbor_counts(&graph),
         },
     })
-}
-
-fn composition(structure: &Structure) -> Vec<(u8, u32)> {
-    let mut counts = [0_u32; 256];
-    for z in &structure.atomic_numbers {
-        counts[usize::from(*z)] += 1;
-    }
-    let present = (0..=255_u8).zip(counts).filter(|(_, n)| *n > 0);
-    present.collect()
 }
 
 /// Whether an element is missing from the table; an error unless such structures may be left out.

@@ -92,7 +92,7 @@ impl Statistics {
         let mut fits = self.fits;
         let (mut failed, mut rank) = (Vec::new(), None);
         let mut solve = |task: usize| -> BTreeMap<u8, f64> {
-            let solution = fits.remove(&task).and_then(EnergyFit::solve);
+            let solution = fits.remove(&task).and_then(EnergyFit::solve_with_rank);
             let solution = solution.map(|solution| {
                 rank = Some((solution.rank, solution.energies.len()));
                 solution.energies

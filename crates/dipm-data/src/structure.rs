@@ -1,14 +1,17 @@
 //! Atoms as read from a file.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::cell;
 use crate::error::DataError;
 
 /// Where a structure comes from: file and 0-based number within it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "(PathBuf, usize)", into = "(PathBuf, usize)")]
 pub struct Origin {
     /// File that holds the structure.
     pub file: Arc<Path>,
@@ -22,6 +25,21 @@ impl Origin {
             file: Arc::clone(file),
             index,
         }
+    }
+}
+
+impl From<(PathBuf, usize)> for Origin {
+    fn from((file, index): (PathBuf, usize)) -> Self {
+        Self {
+            file: file.into(),
+            index,
+        }
+    }
+}
+
+impl From<Origin> for (PathBuf, usize) {
+    fn from(origin: Origin) -> Self {
+        (origin.file.to_path_buf(), origin.index)
     }
 }
 

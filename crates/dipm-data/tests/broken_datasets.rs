@@ -257,7 +257,7 @@ fn each_wrong_set_of_files_ends_in_an_error_that_says_which() {
                 std::fs::write(d.join("valid.xyz"), frame(&[("H 0 0 0.8", "O 0 0 0.8")])).unwrap();
                 o.valid = Some(DatasetPaths::single(d.join("valid.xyz")));
             },
-            "valid.xyz, structure 0: element O is not among the elements of the model (H); train on structures with O too, or remove this one",
+            "valid.xyz, structure 0: element O is not among the elements of the model (H); take such structures out, or train a new model on data that have the element",
         ),
         (
             "nothing within the cutoff",

@@ -34,6 +34,7 @@ mod plan;
 mod product;
 mod reductions;
 pub mod reference;
+mod search;
 mod space;
 
 pub use bindings::Bindings;
@@ -45,4 +46,5 @@ pub use functions::{Binary, Unary};
 pub use graph::{Graph, InputSpec, NodeId, Op, Shape};
 pub use plan::Plan;
 pub use product::{Entry, ProductTable, Slot};
+pub use search::{NonFinite, first_non_finite};
 pub use space::{Map, Space};

@@ -24,6 +24,7 @@ mod real;
 mod registry;
 mod structure_classes;
 mod structure_key;
+mod transfer;
 pub mod uma;
 pub mod visnet;
 

@@ -46,6 +46,14 @@ impl Model {
         })
     }
 
+    /// Whether there is an energy of the isolated atom for each element, as `atomic_energies` asks.
+    ///
+    /// # Errors
+    /// [`ModelError::Dataset`] with the elements that lack one.
+    pub fn check_energies(&self) -> Result<(), ModelError> {
+        check_energies(&self.config, &self.dataset_info)
+    }
+
     /// The network.
     ///
     /// # Panics

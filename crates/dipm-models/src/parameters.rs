@@ -75,6 +75,8 @@ pub struct ParameterSpec {
     pub shape: Vec<usize>,
     /// How it starts.
     pub init: Init,
+    /// Whether the network divides it by √S, S the number of species of the model.
+    pub over_root_species: bool,
 }
 
 impl ParameterSpec {
@@ -84,6 +86,15 @@ impl ParameterSpec {
             name: name.into(),
             shape: shape.to_vec(),
             init,
+            over_root_species: false,
+        }
+    }
+
+    /// The same for a network that divides the values by √S, S the number of species.
+    pub fn divided_by_root_of_species(self) -> Self {
+        Self {
+            over_root_species: true,
+            ..self
         }
     }
 

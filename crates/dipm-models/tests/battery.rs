@@ -55,6 +55,7 @@ contract!(
     [
         rotation_turns_forces_and_stress
         a_mirror_image_has_another_energy
+        the_force_head_can_be_dropped
     ]
 );
 contract!(
@@ -268,5 +269,6 @@ contract!(
     [
         rotation_turns_forces_and_stress
         a_mirror_image_has_another_energy
+        the_force_head_can_be_dropped
     ]
 );

@@ -177,8 +177,8 @@ impl Checkpoints {
         }))
     }
 
-    /// Saves a checkpoint and deletes the oldest beyond `max_checkpoints_to_keep`; returns its
-    /// directory.
+    /// Saves a checkpoint; deletes earlier ones from within an epoch, and of those of whole epochs
+    /// the oldest beyond `max_checkpoints_to_keep`; returns its directory.
     ///
     /// # Errors
     /// [`TrainError::Io`] when it cannot be written; earlier checkpoints are then still there.
@@ -199,11 +199,15 @@ impl Checkpoints {
         remove(&path)?;
         fs::rename(&temporary, &path).map_err(TrainError::io("write", &path))?;
         checkpoint::sync(&self.model())?;
-        let positions = self.positions()?;
-        let excess = positions.len().saturating_sub(self.max_to_keep);
-        positions[..excess]
-            .iter()
-            .try_for_each(|&position| remove(&self.path(position)))?;
+        let earlier = self.positions()?.into_iter();
+        let earlier = earlier.filter(|position| *position != checkpoint.state.position);
+        let (whole, partial): (Vec<_>, Vec<_>) = earlier.partition(|p| p.batch == 0);
+        let num_others = self.max_to_keep - usize::from(checkpoint.state.position.batch == 0);
+        let excess = whole.len().saturating_sub(num_others);
+        let excess = partial.iter().chain(&whole[..excess]);
+        excess
+            .copied()
+            .try_for_each(|position| remove(&self.path(position)))?;
         Ok(path)
     }
 

@@ -167,8 +167,11 @@ pub struct CheckpointConfig {
     /// Directory of `model/<epoch>/`, `metrics.jsonl` and `metrics.csv`; nothing is written when
     /// absent.
     pub local_model_output_dir: Option<PathBuf>,
-    /// Newest checkpoints kept; at least 1.
+    /// Newest checkpoints of whole epochs kept; at least 1.
     pub max_checkpoints_to_keep: usize,
+    /// Minutes after which a checkpoint is written within an epoch too; above 0. The next one
+    /// replaces it.
+    pub checkpoint_interval_minutes: Option<f64>,
     /// Continue from an earlier run in the directory, if there is one.
     pub restore_checkpoint_if_exists: bool,
     /// Epoch to continue from; the newest when absent.
@@ -185,6 +188,7 @@ impl Default for CheckpointConfig {
         CheckpointConfig {
             local_model_output_dir: None,
             max_checkpoints_to_keep: 5,
+            checkpoint_interval_minutes: None,
             restore_checkpoint_if_exists: false,
             epoch_to_restore: None,
             restore_optimizer_state: false,
@@ -207,6 +211,15 @@ impl CheckpointConfig {
         };
         if self.max_checkpoints_to_keep == 0 {
             return refuse("max_checkpoints_to_keep", "must be at least 1, found 0");
+        }
+        if let Some(minutes) = self.checkpoint_interval_minutes {
+            let key = "checkpoint_interval_minutes";
+            if !(minutes > 0.0 && minutes.is_finite()) {
+                return refuse(key, &format!("must be above 0, found {minutes}"));
+            }
+            if self.local_model_output_dir.is_none() {
+                return refuse(key, "needs `local_model_output_dir`");
+            }
         }
         if self.restore_checkpoint_if_exists && self.clear_previous_checkpoints {
             let problem =

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use dipm_data::{DataError, Origin};
 
+use crate::Change;
+
 /// Everything a user can cause while training.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -46,6 +48,19 @@ pub enum TrainError {
         first: u64,
         /// Newest epoch there.
         last: u64,
+    },
+    /// A run would go on with a configuration or data that give another result.
+    #[error(
+        "{} was written by a run with another configuration or other data:{}\nset these back, go on regardless with \
+         `--accept-changes`, or take the parameters only (`restore_optimizer_state: false`)",
+        checkpoint.display(),
+        changes.iter().map(|change| format!("\n  {change}")).collect::<String>()
+    )]
+    ChangedConfig {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+        /// What would change the result.
+        changes: Vec<Change>,
     },
     /// The data could not be read.
     #[error(transparent)]

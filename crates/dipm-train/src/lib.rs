@@ -8,21 +8,30 @@
 pub mod checkpoint;
 pub mod checkpoints;
 pub mod config;
+mod config_changes;
 mod ema;
 mod error;
 pub mod loss;
 pub mod loss_fields;
+mod memory;
 pub mod metric_files;
 pub mod metrics;
 pub mod objective;
 pub mod observer;
 pub mod optimizer;
+mod protobuf;
+#[cfg(test)]
+mod protobuf_reading;
 mod real;
 pub mod record;
+mod refit;
 mod schedule;
+mod tensorboard;
 mod trainer;
 mod training_loop;
 mod training_step;
+mod wandb;
+mod wandb_file;
 mod weight_decay;
 
 pub use checkpoint::{
@@ -30,18 +39,22 @@ pub use checkpoint::{
 };
 pub use checkpoints::{Checkpoints, Restored};
 pub use config::{CheckpointConfig, OptimizerConfig, TrainingLoopConfig};
+pub use config_changes::{Change, ResumeRules, changed_keys};
 pub use error::TrainError;
 pub use loss::{Labels, LossConfig, LossKind, LossStage, LossTerms, LossWeights, Predictions};
 pub use loss_fields::{LossFields, LossInputs};
-pub use metric_files::MetricFiles;
+pub use metric_files::{MetricFiles, TimedRecord, read_records, unix_seconds};
 pub use metrics::{ErrorSums, Errors, MetricSummary, Metrics};
 pub use objective::{BatchStream, Batches, Objective};
 pub use observer::{Observer, Pass, Progress, Silent};
 pub use optimizer::{Ema, MicroStep, Optimizer, OptimizerState};
 pub use real::Real;
 pub use record::{EpochThroughput, EvaluationRecord, MetricRecord, MetricSink, TrainingRecord};
+pub use refit::{Refit, refit_atomic_energies};
 pub use schedule::Schedule;
+pub use tensorboard::TensorBoard;
 pub use trainer::{Trainer, TrainerConfig};
 pub use training_loop::{Outcome, TrainedModel, TrainingData};
 pub use training_step::{TrainingStep, flat_parameters, with_parameters};
+pub use wandb::{Wandb, WandbRun};
 pub use weight_decay::decayed_parameters;

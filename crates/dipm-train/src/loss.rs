@@ -18,6 +18,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::record::null_is_nan;
 
 /// δ of the Huber loss, for energies per atom in eV, forces in eV/Å and stress in eV/Å³.
 pub const HUBER_DELTA: f64 = 0.01;
@@ -59,10 +60,13 @@ impl Default for LossWeights {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct LossTerms {
     /// ℓE
+    #[serde(deserialize_with = "null_is_nan")]
     pub energy: f64,
     /// ℓF; 0 without reference forces.
+    #[serde(deserialize_with = "null_is_nan")]
     pub forces: f64,
     /// ℓS; 0 without reference or predicted stress.
+    #[serde(deserialize_with = "null_is_nan")]
     pub stress: f64,
 }
 

@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::loss::{Labels, LossKind, LossTerms, Predictions};
+use crate::record::null_is_nan;
 
 /// Σ abs(x), Σ x² and the number of errors x.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -43,8 +44,10 @@ impl ErrorSums {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Errors {
     /// Mean absolute error.
+    #[serde(deserialize_with = "null_is_nan")]
     pub mae: f64,
     /// Root mean square error.
+    #[serde(deserialize_with = "null_is_nan")]
     pub rmse: f64,
 }
 

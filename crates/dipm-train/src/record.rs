@@ -1,6 +1,6 @@
 //! What a run reports: typed records for any number of sinks.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::loss::{LossTerms, LossWeights};
 use crate::metrics::{MetricSummary, Metrics};
@@ -82,6 +82,10 @@ pub struct TrainingRecord {
     pub atoms_per_second: f64,
     /// Training throughput.
     pub structures_per_second: f64,
+    /// Resident memory of the process when this was made, MiB; `None` where the system does not
+    /// tell.
+    #[serde(default)]
+    pub memory_mib: Option<f64>,
 }
 
 /// Errors on one data set.
@@ -92,6 +96,7 @@ pub struct EvaluationRecord {
     /// Updates so far.
     pub step: u64,
     /// Loss with the weights of the epoch.
+    #[serde(deserialize_with = "null_is_nan")]
     pub loss: f64,
     /// Those weights.
     pub weights: LossWeights,
@@ -119,11 +124,16 @@ pub struct EpochThroughput {
     pub graphs_per_second: f64,
 }
 
+/// JSON has no word for what is not finite: it is written as null, and read as not a number.
+pub(crate) fn null_is_nan<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or(f64::NAN))
+}
+
 /// Names and values as dipm 0.0.8 logs them, in its order.
 pub type NamedValues = Vec<(&'static str, f64)>;
 
 impl TrainingRecord {
-    /// The loss; with `extended` also weights, learning rate and throughput.
+    /// The loss; with `extended` also its terms and weights, learning rate, throughput and memory.
     pub fn values(&self, extended: bool) -> NamedValues {
         let mut values = vec![("loss", self.loss)];
         if extended {
@@ -132,6 +142,7 @@ impl TrainingRecord {
             if self.weights.stress != 0.0 {
                 values.push(("stress_weight", self.weights.stress));
             }
+            add_loss_terms(&mut values, &self.loss_terms, &self.weights);
         }
         values.push(("gradient_norm", self.gradient_norm));
         values.push(("seconds_per_step", self.seconds_per_step));
@@ -140,14 +151,15 @@ impl TrainingRecord {
             values.push(("data_wait_share", self.data_wait_share));
             values.push(("nodes_per_second", self.atoms_per_second));
             values.push(("graphs_per_second", self.structures_per_second));
+            values.extend(self.memory_mib.map(|memory| ("memory_mib", memory)));
         }
         values
     }
 }
 
 impl EvaluationRecord {
-    /// Loss and errors of energies and forces; with `extended` also per atom, of the stress, and
-    /// throughput.
+    /// Loss and errors of energies and forces; with `extended` also per atom, of the stress, terms
+    /// of the loss, and throughput.
     pub fn values(&self, extended: bool) -> NamedValues {
         let errors = &self.errors;
         let named = [
@@ -174,6 +186,10 @@ impl EvaluationRecord {
         let mut values = vec![("loss", self.loss)];
         values.extend(shown().map(|(mae, _, errors)| (mae, errors.mae)));
         values.extend(shown().map(|(_, rmse, errors)| (rmse, errors.rmse)));
+        if extended {
+            add_loss_terms(&mut values, &errors.loss_terms, &self.weights);
+            values.push(("evaluation_seconds", self.seconds));
+        }
         if let Some(training) = &self.training {
             values.push(("runtime_in_minutes", training.runtime_in_minutes));
             values.push(("steps_per_epoch", training.steps as f64));
@@ -186,6 +202,15 @@ impl EvaluationRecord {
     }
 }
 
+/// Terms of a loss before their weights; that of the stress only where it counts.
+fn add_loss_terms(values: &mut NamedValues, terms: &LossTerms, weights: &LossWeights) {
+    values.push(("energy_loss", terms.energy));
+    values.push(("forces_loss", terms.forces));
+    if weights.stress != 0.0 {
+        values.push(("stress_loss", terms.stress));
+    }
+}
+
 /// Receives the records of a run in order.
 pub trait MetricSink {
     /// Takes one record.
@@ -193,6 +218,14 @@ pub trait MetricSink {
     /// # Errors
     /// Whatever keeps the sink from storing it; the run then stops.
     fn record(&mut self, record: &MetricRecord) -> Result<(), crate::TrainError>;
+
+    /// The run has ended as it should; not called when it was stopped or failed.
+    ///
+    /// # Errors
+    /// As [`MetricSink::record`].
+    fn finish(&mut self) -> Result<(), crate::TrainError> {
+        Ok(())
+    }
 }
 
 /// Sums over the training batches since the last [`TrainingRecord`]; part of a checkpoint.
@@ -281,6 +314,7 @@ impl IntervalSums {
             data_wait_share: self.seconds_waited / seconds,
             atoms_per_second: self.atoms as f64 / seconds,
             structures_per_second: structures / seconds,
+            memory_mib: crate::memory::resident_mib(),
         })
     }
 }

@@ -1,16 +1,18 @@
 //! A run: its state between two batches, and how that is saved and restored.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::checkpoint::{
     BestModel, CheckpointView, DataPosition, FORMAT, ParameterLayout, TrainingState,
 };
+use crate::config_changes::changed_facts;
 use crate::loss::LossConfig;
 use crate::metric_files::MetricFiles;
 use crate::record::{IntervalSums, MetricRecord, MetricSink};
 use crate::{
-    CheckpointConfig, Checkpoints, Ema, Objective, Observer, Optimizer, OptimizerConfig, Real,
-    TrainError, TrainingLoopConfig, decayed_parameters,
+    Change, CheckpointConfig, Checkpoints, Ema, Objective, Observer, Optimizer, OptimizerConfig,
+    Real, ResumeRules, TrainError, TrainingLoopConfig, changed_keys, decayed_parameters,
 };
 
 /// The configuration of a run, resolved.
@@ -30,6 +32,8 @@ pub struct TrainerConfig {
     pub config_text: String,
     /// Facts about the data as JSON; kept in checkpoints.
     pub dataset_info: serde_json::Value,
+    /// What may differ from an earlier run that this one continues.
+    pub resume: ResumeRules,
 }
 
 /// A training run.
@@ -55,6 +59,8 @@ pub struct Trainer<T, O> {
     pub(crate) epoch_sums: IntervalSums,
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) last_checkpoint: Option<PathBuf>,
+    /// When the last checkpoint was written, or the run began.
+    last_saved: Instant,
     pub(crate) sinks: Vec<Box<dyn MetricSink>>,
 }
 
@@ -102,6 +108,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             epoch_sums: IntervalSums::default(),
             checkpoints: Checkpoints::open(&config.checkpoints)?,
             last_checkpoint: None,
+            last_saved: Instant::now(),
             sinks: Vec::new(),
             config,
         };
@@ -109,7 +116,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         if let Some(checkpoints) = &trainer.checkpoints {
             let restored = trainer
                 .is_resumed()
-                .then_some((trainer.position.epoch, trainer.step));
+                .then_some((trainer.position, trainer.step));
             let files = MetricFiles::open(checkpoints.directory(), restored)?;
             trainer.sinks.push(Box::new(files));
         }
@@ -195,8 +202,15 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             let path = checkpoints.save(&self.layout, &self.checkpoint())?;
             observer.checkpoint_saved(self.position.epoch, &path);
             self.last_checkpoint = Some(path);
+            self.last_saved = Instant::now();
         }
         Ok(())
+    }
+
+    /// Whether `checkpoint_interval_minutes` have passed since the last checkpoint.
+    pub(crate) fn checkpoint_is_due(&self) -> bool {
+        let interval = self.config.checkpoints.checkpoint_interval_minutes;
+        interval.is_some_and(|minutes| self.last_saved.elapsed().as_secs_f64() >= 60.0 * minutes)
     }
 
     fn restore(&mut self) -> Result<(), TrainError> {
@@ -209,7 +223,9 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         };
         let checkpoint = restored.checkpoint;
         let state = checkpoint.state;
-        self.last_checkpoint = Some(checkpoints.path(state.position));
+        let path = checkpoints.path(state.position);
+        self.check_changes(&state, &path, restored.whole)?;
+        self.last_checkpoint = Some(path);
         self.parameters = checkpoint.parameters;
         self.position = state.position;
         self.step = state.step;
@@ -242,6 +258,41 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         self.ema = checkpoint.ema;
         self.best = state.best;
         self.best_parameters = checkpoint.best;
+        Ok(())
+    }
+
+    /// Logs what differs from the run that wrote a checkpoint; refuses what would change the
+    /// result of a `whole` continuation unnoticed.
+    fn check_changes(
+        &self,
+        state: &TrainingState,
+        path: &Path,
+        whole: bool,
+    ) -> Result<(), TrainError> {
+        let version = env!("CARGO_PKG_VERSION");
+        if state.program_version != version {
+            let was = &state.program_version;
+            tracing::info!("the checkpoint was written by version {was}, this is {version}");
+        }
+        let rules = &self.config.resume;
+        let keys = changed_keys(&state.config, &self.config.config_text);
+        let (free, mut changes): (Vec<Change>, Vec<Change>) = keys
+            .into_iter()
+            .partition(|change| rules.free_keys.contains(&change.key.as_str()));
+        changes.extend(changed_facts(
+            &state.dataset_info,
+            &self.config.dataset_info,
+        ));
+        if whole && !changes.is_empty() && !rules.accept_changes {
+            let checkpoint = path.to_owned();
+            return Err(TrainError::ChangedConfig {
+                checkpoint,
+                changes,
+            });
+        }
+        for change in free.iter().chain(&changes) {
+            tracing::info!("changed since the checkpoint: {change}");
+        }
         Ok(())
     }
 

@@ -100,6 +100,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             Some(test) => self.test(test, &parameters, observer)?,
             None => None,
         };
+        self.sinks.iter_mut().try_for_each(|sink| sink.finish())?;
         Ok(Outcome::Finished(Box::new(TrainedModel {
             parameters,
             best: self.best,
@@ -152,6 +153,9 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             if observer.stop_requested() {
                 self.save_checkpoint(observer)?;
                 return Ok(Some(self.position));
+            }
+            if self.checkpoint_is_due() {
+                self.save_checkpoint(observer)?;
             }
         }
         if self.position.batch == 0 {

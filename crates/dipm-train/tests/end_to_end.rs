@@ -12,8 +12,8 @@ use dipm_data::{
 use dipm_models::{Mode, Model, NequipConfig};
 use dipm_train::{
     CheckpointConfig, Checkpoints, EvaluationRecord, LossConfig, LossKind, MetricRecord, Observer,
-    OptimizerConfig, Outcome, Silent, TrainedModel, Trainer, TrainerConfig, TrainingData,
-    TrainingLoopConfig, TrainingStep, flat_parameters,
+    OptimizerConfig, Outcome, ResumeRules, Silent, TrainedModel, Trainer, TrainerConfig,
+    TrainingData, TrainingLoopConfig, TrainingStep, flat_parameters,
 };
 
 const NUM_EPOCHS: u64 = 4;
@@ -63,6 +63,7 @@ fn config(directory: Option<&Path>, num_epochs: u64) -> TrainerConfig {
         seed: 5,
         config_text: String::new(),
         dataset_info: serde_json::Value::Null,
+        resume: ResumeRules::default(),
     }
 }
 

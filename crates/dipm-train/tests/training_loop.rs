@@ -9,8 +9,8 @@ use dipm_train::loss::{Labels, LossTerms, Predictions};
 use dipm_train::metric_files::JSONL;
 use dipm_train::{
     BatchStream, Batches, CheckpointConfig, DataPosition, LossConfig, LossKind, LossWeights,
-    MetricRecord, Objective, Observer, OptimizerConfig, Outcome, ParameterLayout, Silent,
-    TrainError, TrainedModel, Trainer, TrainerConfig, TrainingData, TrainingLoopConfig,
+    MetricRecord, Objective, Observer, OptimizerConfig, Outcome, ParameterLayout, ResumeRules,
+    Silent, TrainError, TrainedModel, Trainer, TrainerConfig, TrainingData, TrainingLoopConfig,
 };
 
 /// Ê = Σ_i p·r_i, F̂ = −p.
@@ -203,6 +203,7 @@ fn config(directory: Option<&Path>, num_epochs: u64) -> TrainerConfig {
         seed: 7,
         config_text: "train: {}".to_owned(),
         dataset_info: serde_json::json!({}),
+        resume: ResumeRules::default(),
     }
 }
 

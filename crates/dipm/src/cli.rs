@@ -51,6 +51,9 @@ pub struct TrainArgs {
     /// Print how a training step is computed, with the time of every operation, and stop
     #[arg(long)]
     pub explain_plan: bool,
+    /// Continue a run although its configuration or data were changed in a way that changes the result
+    #[arg(long)]
+    pub accept_changes: bool,
 }
 
 /// Dataset paths given on the command line.

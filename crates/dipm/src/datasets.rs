@@ -53,7 +53,7 @@ impl Datasets {
             options.batch_size,
             options.max_n_node,
             options.max_n_edge,
-            self.info(),
+            &self.prepared.sizes,
         )?;
         let species = SpeciesTable::from_info(self.info());
         let mut loader = LoaderOptions::new(species, limits);

@@ -8,11 +8,13 @@ pub mod commands;
 pub mod config;
 pub mod datasets;
 pub mod interrupt;
+mod local_time;
 pub mod logging;
 pub mod progress;
 pub mod report;
 pub mod resources;
 pub mod run_config;
+pub mod run_logs;
 
 pub use dipm_data as data;
 pub use dipm_field as field;

@@ -194,8 +194,11 @@ fn training_line(training: &TrainingRecord, extended: bool) -> String {
 }
 
 fn extended_text(training: &TrainingRecord) -> String {
+    let memory = training
+        .memory_mib
+        .map_or(String::new(), |mib| format!(", {mib:.0} MiB"));
     format!(
-        " | gradient norm {:.3e}, learning rate {:.2e}, weights {}/{}/{}, {:.0} atoms/s, data wait {:.1} %",
+        " | gradient norm {:.3e}, learning rate {:.2e}, weights {}/{}/{}, {:.0} atoms/s, data wait {:.1} %{memory}",
         training.gradient_norm,
         training.learning_rate,
         training.weights.energy,

@@ -85,9 +85,21 @@ impl Report<'_> {
 
     /// Learning curve as a table.
     fn table(&self) -> String {
-        let mut table = String::from(
-            "## Epochs\n\n| epoch | train loss | valid loss | energy RMSE meV/atom | forces RMSE meV/Å | learning rate | s |\n\
-             |---|---|---|---|---|---|---|\n",
+        let stress_rmse = |epoch: &Epoch| {
+            let errors = epoch.validation.as_ref()?.errors.stress?;
+            Some(errors.rmse * 1e3)
+        };
+        let has_stress = self
+            .history
+            .iter()
+            .any(|epoch| stress_rmse(epoch).is_some());
+        let (heading, line) = match has_stress {
+            true => (" stress RMSE meV/Å³ |", "---|"),
+            false => ("", ""),
+        };
+        let mut table = format!(
+            "## Epochs\n\n| epoch | train loss | valid loss | energy RMSE meV/atom | forces RMSE meV/Å |{heading} learning rate | s |\n\
+             |---|---|---|---|---|{line}---|---|\n",
         );
         for epoch in self.history {
             let training = epoch.training.as_ref();
@@ -100,12 +112,16 @@ impl Report<'_> {
             let errors = validation.map(|v| &v.errors);
             let energy = errors.and_then(|e| e.energy_per_atom).map(|e| e.rmse * 1e3);
             let forces = errors.and_then(|e| e.forces).map(|e| e.rmse * 1e3);
+            let stress = match has_stress {
+                true => format!(" {} |", number(stress_rmse(epoch), 4)),
+                false => String::new(),
+            };
             let seconds = validation
                 .and_then(|v| v.training)
                 .map(|t| t.runtime_in_minutes * 60.0);
             writeln!(
                 table,
-                "| {}{} | {} | {} | {} | {} | {} | {} |",
+                "| {}{} | {} | {} | {} | {} |{stress} {} | {} |",
                 epoch.number,
                 if epoch.best { " best" } else { "" },
                 exponent(training.map(|t| t.loss)),

@@ -2,9 +2,10 @@
 //! that use it.
 
 use dipm_data::DatasetOptions;
-use dipm_models::ModelConfig;
+use dipm_models::{Model, ModelConfig};
 use dipm_train::{CheckpointConfig, LossConfig, OptimizerConfig, TrainingLoopConfig};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The three sections.
 #[derive(Debug, Clone)]
@@ -17,6 +18,40 @@ pub struct RunConfig {
     pub train: TrainSection,
 }
 
+/// Keys whose change leaves the model that comes out of a run as it is, so that a run can go on
+/// with another value.
+const FREE_KEYS: &[&str] = &[
+    "dataset.test_dataset_paths",
+    "dataset.test_num_to_load",
+    "dataset.num_workers",
+    "dataset.num_batch_prefetch",
+    "dataset.load_into_memory",
+    "train.save_path",
+    "train.log_interval",
+    "train.extended_metrics",
+    "train.local_model_output_dir",
+    "train.max_checkpoints_to_keep",
+    "train.checkpoint_interval_minutes",
+    "train.restore_checkpoint_if_exists",
+    "train.epoch_to_restore",
+    "train.restore_optimizer_state",
+    "train.clear_previous_checkpoints",
+    "train.tensorboard",
+    "train.wandb",
+];
+
+impl RunConfig {
+    /// Keys (`train.log_interval`) that may differ from an earlier run that is continued. More
+    /// epochs are a longer run, unless stages of the loss are fractions of them.
+    pub fn free_keys(&self) -> Vec<&'static str> {
+        let mut keys = FREE_KEYS.to_vec();
+        if self.train.stage_splits.is_empty() {
+            keys.push("train.num_epochs");
+        }
+        keys
+    }
+}
+
 /// What is trained.
 #[derive(Debug, Clone)]
 pub struct ModelSection {
@@ -26,6 +61,21 @@ pub struct ModelSection {
     pub seed: u64,
     /// Whether the saved model predicts stress.
     pub predict_stress: bool,
+    /// The model to start from; `config` is its own then.
+    pub pretrained: Option<Pretrained>,
+}
+
+/// A saved model to start from.
+#[derive(Debug, Clone)]
+pub struct Pretrained {
+    /// Its file.
+    pub path: PathBuf,
+    /// The model, without its force head if that is dropped.
+    pub model: Arc<Model>,
+    /// Whether a force head is dropped.
+    pub drop_force_head: bool,
+    /// Whether the energies of isolated atoms are fitted anew to the training data.
+    pub refit_atomic_energies: bool,
 }
 
 /// What it is trained on.
@@ -60,6 +110,10 @@ pub struct TrainSection {
     pub checkpoints: CheckpointConfig,
     /// Whether more metrics are reported.
     pub extended_metrics: bool,
+    /// Project of the TensorBoard logs; a name or a relative path.
+    pub tensorboard: Option<String>,
+    /// Project of the logs for Weights & Biases.
+    pub wandb: Option<String>,
     /// Number type of the computation.
     pub dtype: ComputeType,
     /// The final model file.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/quickstart");
 
@@ -143,27 +143,55 @@ fn a_training_ends_with_a_model_that_predicts() {
     }
 }
 
+/// A random number from 0 to 1 (splitmix64).
+fn random(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) as f64 / u64::MAX as f64
+}
+
 #[test]
-fn a_killed_training_ends_with_the_same_bits() {
+fn a_training_killed_15_times_ends_with_the_same_bits() {
+    const EPOCHS: u32 = 120;
     let directory = tempfile::tempdir().unwrap();
-    config(directory.path(), "whole", 8, "");
+    config(directory.path(), "whole", EPOCHS, "");
+    let start = Instant::now();
     run(directory.path(), &["--threads", "1", "train", "whole.yaml"]);
-    let restore = "  restore_checkpoint_if_exists: true\n  restore_optimizer_state: true\n";
-    config(directory.path(), "killed", 8, restore);
-    // kills after waits that grow, so that some progress is certain in the end
-    for attempt in 0..6u64 {
+    let duration = start.elapsed().as_secs_f64();
+    // a checkpoint after every other batch or so, besides those after epochs
+    let restore = "  restore_checkpoint_if_exists: true\n  restore_optimizer_state: true\n  \
+                   checkpoint_interval_minutes: 0.0001\n";
+    config(directory.path(), "killed", EPOCHS, restore);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut state = now.as_nanos() as u64;
+    println!("random times from {state}");
+    let (mut num_interrupted, mut log) = (0, String::new());
+    for attempt in 0..15 {
         let mut child = dipm(
             directory.path(),
             &["--threads", "1", "train", "killed.yaml"],
         )
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-        std::thread::sleep(Duration::from_millis(20 + 37 * attempt));
-        child.kill().unwrap(); // SIGKILL
-        child.wait().unwrap();
+        std::thread::sleep(Duration::from_secs_f64(
+            random(&mut state) * duration / 10.0,
+        ));
+        let is_running = child.try_wait().unwrap().is_none();
+        if attempt % 3 == 0 {
+            // SAFETY: kill has no requirements; the child has not been waited for.
+            unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+        } else {
+            child.kill().unwrap(); // SIGKILL
+        }
+        let output = child.wait_with_output().unwrap();
+        num_interrupted += u32::from(is_running && !output.status.success());
+        log += &String::from_utf8_lossy(&output.stderr);
     }
+    assert_eq!(num_interrupted, 15, "the run ended too soon:\n{log}");
     run(
         directory.path(),
         &["--threads", "1", "train", "killed.yaml"],
@@ -171,7 +199,72 @@ fn a_killed_training_ends_with_the_same_bits() {
     let bytes = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
     assert!(
         bytes("whole.safetensors") == bytes("killed.safetensors"),
-        "the models differ"
+        "the models differ after\n{log}"
+    );
+    // the metrics have no gaps and no repetitions either, but for times
+    let losses = |name: &str| {
+        let text = std::fs::read_to_string(directory.path().join(name)).unwrap();
+        let records = text.lines().map(|line| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            (record["epoch"].clone(), record["loss"].clone())
+        });
+        let with_loss = records.filter(|(_, loss)| !loss.is_null());
+        with_loss
+            .map(|pair| format!("{pair:?}"))
+            .collect::<Vec<_>>()
+    };
+    let whole = losses("run_whole/metrics.jsonl");
+    assert!(whole.len() > EPOCHS as usize);
+    assert_eq!(whole, losses("run_killed/metrics.jsonl"));
+}
+
+#[test]
+fn a_changed_run_is_continued_only_on_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let restore = "  restore_checkpoint_if_exists: true\n  restore_optimizer_state: true\n";
+    config(directory.path(), "run", 1, restore);
+    run(directory.path(), &["train", "run.yaml"]);
+    // a longer run with other reports is the same run
+    config(
+        directory.path(),
+        "run",
+        2,
+        &format!("{restore}  log_interval: 1\n"),
+    );
+    let log = run(directory.path(), &["train", "run.yaml"]).stderr;
+    let log = String::from_utf8(log).unwrap();
+    assert!(log.contains("train.num_epochs: 1 → 2"), "{log}");
+    config(
+        directory.path(),
+        "run",
+        3,
+        &format!("{restore}  weight_decay: 0.5\n"),
+    );
+    let yaml = std::fs::read_to_string(directory.path().join("run.yaml")).unwrap();
+    let yaml = yaml
+        .replace("ethanol_train.h5", "ethanol_valid.h5")
+        .replace("to_load: 24", "to_load: 20");
+    std::fs::write(directory.path().join("run.yaml"), yaml).unwrap();
+    let output = dipm(directory.path(), &["train", "run.yaml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    for part in [
+        "train.weight_decay: 0.0 → 0.5",
+        "dataset.train_num_to_load: 24 → 20",
+        "dataset.train_dataset_paths",
+        "dataset_info.atomic_energies_map",
+        "--accept-changes",
+    ] {
+        assert!(error.contains(part), "no {part} in\n{error}");
+    }
+    assert!(!error.contains("log_interval"), "{error}");
+    let accepted = run(directory.path(), &["train", "run.yaml", "--accept-changes"]);
+    let log = String::from_utf8(accepted.stderr).unwrap();
+    assert!(
+        log.contains("epoch 3/3") && log.contains("weight_decay: 0.0 → 0.5"),
+        "{log}"
     );
 }
 

@@ -317,28 +317,39 @@ fn an_empty_file_lacks_everything() {
 
 #[test]
 fn what_comes_later_is_refused() {
-    let yaml = with(
-        "param_dtype: bf16",
-        "drop_unseen_elements: yes",
-        "parallel: true\ntensorboard: runs\nwandb: runs\ndtype: float16\ndrop_force_head: true",
-    );
+    let yaml = with("param_dtype: bf16", "", "parallel: true\ndtype: float16");
     let parts = [
         "`param_dtype: bf16` is not supported yet",
-        "`drop_unseen_elements: yes` is not supported yet",
         "`parallel: true` is not supported yet",
-        "`tensorboard: runs` is not supported yet",
-        "`wandb: runs` is not supported yet",
         "`dtype: float16` is not supported yet",
-        "`drop_force_head: true` is not supported yet",
     ];
     check("not_yet", &yaml, &parts);
     let pretrained = GOOD_MODEL.replace("target: NequIP", "pretrained: model.safetensors");
     let yaml = format!("{pretrained}{GOOD_DATASET}{GOOD_TRAIN}");
+    check("pretrained", &yaml, &["there is no file model.safetensors"]);
+}
+
+#[test]
+fn projects_of_logs_are_names() {
     check(
-        "pretrained",
-        &yaml,
-        &["`pretrained: model.safetensors` is not supported yet"],
+        "log_projects",
+        &with("", "", "tensorboard: ../elsewhere\nwandb: team/ethanol"),
+        &[
+            "`tensorboard` is `../elsewhere`",
+            "`wandb` is `team/ethanol`",
+        ],
     );
+    for (key, project) in [
+        ("tensorboard", "/var/logs"),
+        ("tensorboard", "."),
+        ("wandb", "a:b"),
+        ("wandb", ".."),
+    ] {
+        let message = format!("`{key}` is `{project}`");
+        let yaml = with("", "", &format!("{key}: \"{project}\""));
+        let (_, text) = error_of(&yaml, &Overrides::default());
+        assert!(text.contains(&message), "{text}");
+    }
 }
 
 #[test]

@@ -475,6 +475,28 @@ fn anchors_and_flow_style_are_read() {
 }
 
 #[test]
+fn the_logged_configuration_is_that_of_the_resolved_file() {
+    let train = "tensorboard: ./runs/a\nwandb: ethanol\ngrad_norm: .inf\nstage_splits: [0.5, 0.5]\n\
+                 energy_weights: [1, 2]\nforces_weights: [3, 4]";
+    let config = read_with("atomic_energies: {H: -13.6}", "", train).unwrap();
+    assert_eq!(config.train.tensorboard.as_deref(), Some("./runs/a"));
+    assert_eq!(config.train.wandb.as_deref(), Some("ethanol"));
+    let json = config.to_json();
+    assert_eq!(json["model"]["target"], "NequIP");
+    assert_eq!(json["model"]["atomic_energies"]["1"], -13.6);
+    assert_eq!(json["dataset"]["shuffle"], true);
+    assert_eq!(json["dataset"]["max_n_node"], serde_json::Value::Null);
+    assert_eq!(json["train"]["wandb"], "ethanol");
+    assert_eq!(json["train"]["grad_norm"], ".inf");
+    assert_eq!(
+        json["train"]["energy_weights"],
+        serde_json::json!([1.0, 2.0])
+    );
+    let without = read_with("", "", "").unwrap().train;
+    assert_eq!((without.tensorboard, without.wandb), (None, None));
+}
+
+#[test]
 fn the_resolved_configuration_reads_back_to_itself() {
     let everything = (
         "seed: 7\npredict_stress: yes\nparam_dtype: f32\nnum_layers: 1\nnode_irreps: 4x0e + 2x1o\nl_max: 1\n\
@@ -489,7 +511,7 @@ fn the_resolved_configuration_reads_back_to_itself() {
          stress_weights: 1e-4\ninit_learning_rate: 1e-5\npeak_learning_rate: 1e-3\nfinal_learning_rate: 1.25e-6\n\
          warmup_steps: 0\ntransition_steps: 10\nweight_decay: 5e-7\napply_weight_decay_mask: no\ngrad_norm: .inf\n\
          num_gradient_accumulation_steps: 2\nema_decay: 0.999\nuse_ema_params_for_eval: no\nrun_eval_at_start: no\n\
-         log_interval: 10\nextended_metrics: yes\ndtype: f32\nlocal_model_output_dir: runs/a b\n\
+         log_interval: 10\nextended_metrics: yes\ntensorboard: ./runs/a\nwandb: \"my project\"\ndtype: f32\nlocal_model_output_dir: runs/a b\n\
          max_checkpoints_to_keep: 2\nrestore_checkpoint_if_exists: yes\nepoch_to_restore: 3\n\
          restore_optimizer_state: yes",
     );

@@ -50,6 +50,7 @@ impl SpeciesEmbedding {
     /// An embedding whose parameter has a name of its own.
     pub fn named(name: &str, num_species: usize, channels: usize) -> Self {
         let weights = ParameterSpec::new(name, &[num_species, channels], Init::Normal(1.0));
+        let weights = weights.divided_by_root_of_species();
         Self { weights }
     }
 
@@ -105,8 +106,9 @@ impl SpeciesLinear {
                 let name = format!("{prefix}.weights.{}", kernels.len());
                 let shape = [a.mul, num_species, b.mul];
                 let paths = input.iter().filter(|c| c.irrep == b.irrep).count();
+                let weights = ParameterSpec::new(name, &shape, Init::Normal(1.0));
                 kernels.push(Kernel {
-                    weights: ParameterSpec::new(name, &shape, Init::Normal(1.0)),
+                    weights: weights.divided_by_root_of_species(),
                     input: i,
                     output: o,
                     factor: ((a.mul * num_species * paths) as f64).sqrt().recip(),

@@ -465,6 +465,43 @@ pub fn weights_survive_a_file(model: &Model) {
     assert_eq!(predict(&loaded, &structures), predict(model, &structures));
 }
 
+/// Of the elements H, C and O those that occur can be kept: one more or less changes nothing.
+pub fn elements_that_do_not_occur_can_be_dropped(model: &Model) {
+    for dropped in [1, 6, 8] {
+        let mut structures = structures();
+        for z in structures.iter_mut().flat_map(|s| &mut s.atomic_numbers) {
+            if *z == dropped {
+                *z = if dropped == 6 { 8 } else { 6 };
+            }
+        }
+        let fewer = model.with_elements(|z| z != dropped).unwrap();
+        assert!(fewer.num_parameters() < model.num_parameters());
+        for (a, b) in predict(&fewer, &structures)
+            .iter()
+            .zip(predict(model, &structures))
+        {
+            // parameters are stored in 32 bits, and some of them are scaled
+            assert_close(&[a.energy], &[b.energy], 1e-6);
+            assert_close(a.forces.as_flattened(), b.forces.as_flattened(), 1e-6);
+        }
+    }
+}
+
+/// For an architecture that can have a force head: without it the energy is as before, and forces
+/// are derivatives of it.
+pub fn the_force_head_can_be_dropped(model: &Model) {
+    let bare = model.without_force_head().unwrap();
+    assert!(bare.num_parameters() < model.num_parameters());
+    for (a, b) in predict(&bare, &structures())
+        .iter()
+        .zip(predict(model, &structures()))
+    {
+        assert_close(&[a.energy], &[b.energy], 1e-13);
+        assert_ne!(a.forces, b.forces);
+    }
+    forces_are_minus_the_energy_gradient(&bare);
+}
+
 /// Makes the tests of an architecture: a module name and small options. An architecture that is
 /// not smooth at the cutoff names what holds instead; one that is not symmetric under rotations and
 /// reflections, or whose forces are not derivatives of the energy, names what holds in a second
@@ -493,6 +530,7 @@ macro_rules! contract {
             the_gradient_of_a_force_loss_matches_finite_differences
             single_precision_agrees_with_double
             weights_survive_a_file
+            elements_that_do_not_occur_can_be_dropped
         );
     };
     (@tests $name:ident, $config:expr, $($property:ident)*) => {

@@ -8,12 +8,14 @@ use crate::interrupt;
 use crate::progress::Display;
 use crate::report::{self, Report};
 use crate::resources;
-use crate::run_config::{ComputeType, RunConfig};
-use dipm_data::Loader;
+use crate::run_config::{ComputeType, Pretrained, RunConfig};
+use crate::run_logs::{self, RunLogs};
+use dipm_data::{DatasetInfo, Loader};
 use dipm_models::{Mode, Model, NoiseKey};
 use dipm_train::{
-    Batches, Objective, Outcome, Real, TrainError, Trainer, TrainerConfig, TrainingData,
-    TrainingStep, flat_parameters, with_parameters,
+    Batches, Objective, Outcome, Real, ResumeRules, TrainError, Trainer, TrainerConfig,
+    TrainingData, TrainingStep, flat_parameters, read_records, refit_atomic_energies,
+    with_parameters,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -22,6 +24,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let config = config::read(&args.config, &overrides(&args.data))?;
     check_save_path(&config.train.save_path)?;
+    run_logs::check(&config)?;
     let datasets = Datasets::open(&config.dataset)?;
     println!("{}", datasets.prepared.report);
     let model = new_model(&config, &datasets)?;
@@ -31,15 +34,44 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     }
 }
 
-/// The model that is trained, with the statistics of the data.
+/// The model that is trained: new with the statistics of the data, or the pretrained one.
 pub(super) fn new_model(config: &RunConfig, datasets: &Datasets) -> Result<Model, Failure> {
-    let mut model = Model::new(
-        config.model.config.clone(),
-        datasets.info().clone(),
-        config.model.seed,
-    )?;
-    model.predict_stress = config.model.predict_stress;
+    let section = &config.model;
+    let mut model = match &section.pretrained {
+        Some(pretrained) => pretrained_model(pretrained, datasets)?,
+        None => Model::new(
+            section.config.clone(),
+            datasets.info().clone(),
+            section.seed,
+        )?,
+    };
+    model.predict_stress = section.predict_stress;
     Ok(model)
+}
+
+/// The pretrained model with the elements and energies of isolated atoms that are asked for.
+fn pretrained_model(pretrained: &Pretrained, datasets: &Datasets) -> Result<Model, Failure> {
+    let elements = datasets.info().atomic_energies_map.elements();
+    let mut model = pretrained.model.with_elements(|z| elements.contains(&z))?;
+    model.dataset_info = datasets.info().clone();
+    model.check_energies()?;
+    tracing::info!(
+        "starting from {}, {} of {} elements",
+        pretrained.path.display(),
+        model.config.target().name(),
+        elements.len()
+    );
+    if !pretrained.refit_atomic_energies {
+        return Ok(model);
+    }
+    let train = datasets.loader(&datasets.prepared.train, false)?;
+    let refit = refit_atomic_energies(&model, &train)?;
+    tracing::info!(
+        "atomic energies fitted anew: energy RMSE on the training data {:.1} → {:.1} meV/atom",
+        refit.rmse_before * 1e3,
+        refit.rmse_after * 1e3
+    );
+    Ok(refit.model)
 }
 
 /// Fails now rather than after the training when the model could not be saved.
@@ -100,16 +132,36 @@ fn train<T: Real + dipm_models::Real>(
         checkpoints: section.checkpoints.clone(),
         seed: config.dataset.options.seed,
         config_text: text.clone(),
-        dataset_info: serde_json::to_value(datasets.info())
+        dataset_info: serde_json::to_value(&model.dataset_info)
             .map_err(|e| Failure::Other(format!("could not write the statistics: {e}")))?,
+        resume: ResumeRules {
+            free_keys: config.free_keys(),
+            accept_changes: args.accept_changes,
+        },
     };
     let layout = objective.layout().clone();
     let mut trainer = Trainer::new(trainer_config, objective, layout, parameters)?;
     let output_dir = section.checkpoints.local_model_output_dir.as_deref();
     if let Some(directory) = output_dir {
-        save_setup(directory, &text, datasets)?;
+        save_setup(directory, &text, &model.dataset_info)?;
         // there is a place to save the state in, so a signal can end the run without losing it
         interrupt::watch();
+    }
+    let history = match output_dir {
+        Some(directory) => read_records(directory)?,
+        None => Vec::new(),
+    };
+    let logs = RunLogs::open(config, &text, trainer.is_resumed(), &history)?;
+    logs.lines.iter().for_each(|line| tracing::info!("{line}"));
+    logs.sinks
+        .into_iter()
+        .for_each(|sink| trainer.add_sink(sink));
+    if section.training.use_ema_params_for_eval {
+        tracing::info!(
+            "validation and test judge averaged parameters (ema_decay {}); the train loss is that of the \
+             parameters while they changed, so the two are not of the same model",
+            section.training.ema_decay
+        );
     }
     let mut display = Display::new(&section.training, section.extended_metrics, started);
     let data = TrainingData {
@@ -160,13 +212,14 @@ fn train<T: Real + dipm_models::Real>(
     if let Some(directory) = output_dir {
         tracing::info!("checkpoints and metrics in {}", directory.display());
     }
+    logs.lines.iter().for_each(|line| tracing::info!("{line}"));
     tracing::info!("report in {}", report_path.display());
     tracing::info!("model in {}", section.save_path.display());
     Ok(())
 }
 
 /// Writes the resolved configuration and the statistics beside the checkpoints.
-fn save_setup(directory: &Path, config: &str, datasets: &Datasets) -> Result<(), Failure> {
+fn save_setup(directory: &Path, config: &str, info: &DatasetInfo) -> Result<(), Failure> {
     let path = directory.join("config.yaml");
     std::fs::create_dir_all(directory)
         .and_then(|()| std::fs::write(&path, config))
@@ -174,7 +227,7 @@ fn save_setup(directory: &Path, config: &str, datasets: &Datasets) -> Result<(),
             path: path.display().to_string(),
             source,
         })?;
-    datasets.info().save(directory.join("dataset_info.json"))?;
+    info.save(directory.join("dataset_info.json"))?;
     Ok(())
 }
 

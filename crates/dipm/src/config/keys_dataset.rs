@@ -74,7 +74,7 @@ pub(super) const KEYS: &[Key] = &[
         POSITIVE,
         "5.0",
         "Å",
-        "Atoms closer than this are neighbours.",
+        "Atoms closer than this are neighbours. A pretrained model brings its own.",
     ),
     key(
         "max_neighbors_per_atom",
@@ -155,9 +155,9 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Bool,
         "false",
         "",
-        "Remove elements that the data lack from a pretrained model.",
-    )
-    .support(Support::Only(&["false"], "training from a saved model")),
+        "Remove elements that the training data lack from a pretrained model, and leave out structures of the \
+         other data that have them.",
+    ),
     key(
         "info_file",
         Kind::Path,
@@ -170,7 +170,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Bool,
         "false",
         "",
-        "Recompute the numbers of atoms and edges in it. Needs `info_file`.",
+        "Recompute the numbers of atoms and edges in it, or in the statistics of a pretrained model.",
     ),
     key(
         "energy_key",

@@ -69,17 +69,22 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Path,
         "null",
         "",
-        "Model file to start from.",
-    )
-    .support(Support::NotYet("training from a saved model")),
+        "Model file to start from, of this program or of dipm 0.0.8. Its options, elements and cutoff are kept.",
+    ),
+    key(
+        "refit_atomic_energies",
+        Kind::Bool,
+        "false",
+        "",
+        "With `pretrained`: move its atomic energies by what fits its errors on the training data best. Not in 0.0.8.",
+    ),
     key(
         "drop_force_head",
         Kind::Bool,
         "false",
         "",
         "Remove the force head of a pretrained model; also read in `train`.",
-    )
-    .support(Support::Only(&["false"], "training from a saved model")),
+    ),
     key(
         "dtype",
         DTYPE,

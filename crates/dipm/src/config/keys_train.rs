@@ -160,7 +160,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Bool,
         "false",
         "",
-        "Report more metrics.",
+        "Report more: learning rate, terms and weights of the loss, errors per atom and of the stress, throughput, share of \
+         time spent waiting for data, memory. Metric files hold all in any case.",
     ),
     key(
         "dtype",
@@ -182,7 +183,14 @@ pub(super) const KEYS: &[Key] = &[
         COUNT,
         "5",
         "",
-        "Newest checkpoints kept.",
+        "Newest checkpoints of whole epochs kept.",
+    ),
+    key(
+        "checkpoint_interval_minutes",
+        POSITIVE,
+        "null",
+        "minutes",
+        "Write a checkpoint within an epoch too when this much time has passed since the last. Not in 0.0.8.",
     ),
     key(
         "restore_checkpoint_if_exists",
@@ -230,22 +238,19 @@ pub(super) const KEYS: &[Key] = &[
         "false",
         "",
         "Remove the force head of a pretrained model; also read in `model`.",
-    )
-    .support(Support::Only(&["false"], "training from a saved model")),
+    ),
     key(
         "tensorboard",
         Kind::Text,
         "null",
         "",
-        "Project name for TensorBoard.",
-    )
-    .support(Support::NotYet("TensorBoard")),
+        "Project for TensorBoard: event files are written to `./logs/<project>/<time>`.",
+    ),
     key(
         "wandb",
         Kind::Text,
         "null",
         "",
-        "Project name for Weights & Biases.",
-    )
-    .support(Support::NotYet("Weights & Biases")),
+        "Project for Weights & Biases: an offline run for `wandb sync` is written to `./logs/<project>/wandb`.",
+    ),
 ];

@@ -4,6 +4,7 @@
 //! is parsed into a tree that knows its places; each section is checked against the table; what several keys
 //! say together is checked after that; and all problems are reported at once, each at its place.
 
+mod as_json;
 mod document;
 mod error;
 mod keys_dataset;
@@ -11,6 +12,7 @@ mod keys_model;
 mod keys_train;
 mod resolve_dataset;
 mod resolve_model;
+mod resolve_pretrained;
 mod resolve_train;
 pub mod schema;
 mod section;
@@ -92,17 +94,28 @@ fn check(
         }
     };
     let [model, dataset, train] = sections(root.as_ref(), overrides, problems)?;
-    let target = resolve_model::target(&model, problems);
-    let dataset = resolve_dataset::resolve(&dataset, overrides, &Folder(folder), problems)
-        .map(|section| (section, dataset));
-    let train = resolve_train::resolve(&train, &model, problems);
+    let folder = Folder(folder);
+    let train_values = train;
+    let train = resolve_train::resolve(&train_values, &model, problems);
     let has_stress_weight = train.loss.uses_stress();
-    let section = resolve_model::resolve(&model, target?, has_stress_weight, problems);
-    let (mut dataset, values) = dataset?;
-    together(&section, &mut dataset, &train, &values, problems);
+    let model = match model.entry("pretrained") {
+        Some(_) => {
+            let stress = has_stress_weight;
+            resolve_pretrained::resolve(&model, &train_values, stress, &folder, problems)
+        }
+        None => {
+            resolve_pretrained::refuse_without(&model, &train_values, problems);
+            resolve_model::target(&model, problems)
+                .map(|target| resolve_model::resolve(&model, target, has_stress_weight, problems))
+        }
+    };
+    let pretrained = model.as_ref().and_then(|model| model.pretrained.as_ref());
+    let section = resolve_dataset::resolve(&dataset, overrides, pretrained, &folder, problems);
+    let (model, mut section) = (model?, section?);
+    together(&model, &mut section, &train, &dataset, problems);
     Some(RunConfig {
-        model: section,
-        dataset,
+        model,
+        dataset: section,
         train,
     })
 }
@@ -190,6 +203,20 @@ fn together(
         let message =
             "`use_formation_energies` needs `atomic_energies: zero` in `model`".to_owned();
         let label = "else the energies of isolated atoms would count twice";
+        problems.push(
+            values
+                .problem("use_formation_energies", message)
+                .label(label),
+        );
+    }
+    let is_refit = model
+        .pretrained
+        .as_ref()
+        .is_some_and(|p| p.refit_atomic_energies);
+    if options.use_formation_energies && is_refit {
+        let message =
+            "`use_formation_energies` and `refit_atomic_energies` exclude each other".to_owned();
+        let label = "the energies of isolated atoms are not part of the model then";
         problems.push(
             values
                 .problem("use_formation_energies", message)

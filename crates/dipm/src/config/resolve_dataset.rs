@@ -9,14 +9,14 @@ use super::Overrides;
 use super::error::Problem;
 use super::section::Values;
 use super::values::Parsed;
-use crate::run_config::DatasetSection;
+use crate::run_config::{DatasetSection, Pretrained};
 
 /// Where relative paths are looked for after the working directory.
 pub(super) struct Folder<'a>(pub Option<&'a Path>);
 
 impl Folder<'_> {
     /// The path itself, or beside the configuration if it is only there.
-    fn find(&self, written: &str) -> PathBuf {
+    pub(super) fn find(&self, written: &str) -> PathBuf {
         let path = PathBuf::from(written);
         let beside = self.0.map(|folder| folder.join(&path));
         match beside {
@@ -30,6 +30,7 @@ impl Folder<'_> {
 pub(super) fn resolve(
     values: &Values,
     overrides: &Overrides,
+    pretrained: Option<&Pretrained>,
     folder: &Folder<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<DatasetSection> {
@@ -56,10 +57,20 @@ pub(super) fn resolve(
     }
     check_validation(values, valid.is_some(), problems);
     check_splits(values, problems);
-    check_info_file(values, problems);
+    check_info_file(values, pretrained.is_some(), problems);
+    check_amounts(values, problems);
     let mut options = DatasetOptions::new(train?);
     (options.valid, options.test) = (valid, test);
     fill(&mut options, values);
+    match pretrained {
+        Some(pretrained) => take_over(&mut options, pretrained, values, problems),
+        None if options.drop_unseen_elements => {
+            let message = "`drop_unseen_elements` needs `pretrained` in `model`".to_owned();
+            let label = "a new model has the elements of the training data";
+            problems.push(values.problem("drop_unseen_elements", message).label(label));
+        }
+        None => {}
+    }
     Some(DatasetSection {
         options,
         info_file: values.text("info_file").map(|path| folder.find(&path)),
@@ -94,6 +105,7 @@ fn fill(options: &mut DatasetOptions, values: &Values) {
     options.max_n_edge = values.count("max_n_edge");
     options.use_formation_energies = values.is("use_formation_energies");
     options.update_dataset_info = values.is("update_dataset_info");
+    options.drop_unseen_elements = values.is("drop_unseen_elements");
     let names = |key| match values.get(key) {
         Some(Parsed::Names(names)) => Some(names),
         _ => None,
@@ -263,15 +275,59 @@ fn check_splits(values: &Values, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_info_file(values: &Values, problems: &mut Vec<Problem>) {
-    if values.is("update_dataset_info") && values.entry("info_file").is_none() {
-        let message = "`update_dataset_info` needs `info_file`".to_owned();
+/// Elements, cutoff and statistics are those of the model; keys that say something else are wrong.
+fn take_over(
+    options: &mut DatasetOptions,
+    pretrained: &Pretrained,
+    values: &Values,
+    problems: &mut Vec<Problem>,
+) {
+    let info = &pretrained.model.dataset_info;
+    let of_model = [
+        (
+            "graph_cutoff_angstrom",
+            info.cutoff_distance_angstrom.to_string(),
+        ),
+        (
+            "max_neighbors_per_atom",
+            info.max_neighbors_per_atom
+                .map_or("none".to_owned(), |n| n.to_string()),
+        ),
+    ];
+    let agrees = [
+        options.cutoff == info.cutoff_distance_angstrom,
+        options.max_neighbors_per_atom == info.max_neighbors_per_atom,
+    ];
+    for ((key, of_model), agrees) in of_model.into_iter().zip(agrees) {
+        if values.entry(key).is_some() && !agrees {
+            let message = format!("`{key}` is not that of the pretrained model, {of_model}");
+            let label = "leave the key out, or write the same";
+            problems.push(values.problem(key, message).label(label));
+        }
+    }
+    options.cutoff = info.cutoff_distance_angstrom;
+    options.max_neighbors_per_atom = info.max_neighbors_per_atom;
+    options.info = Some(info.clone());
+}
+
+fn check_info_file(values: &Values, is_pretrained: bool, problems: &mut Vec<Problem>) {
+    let has_file = values.entry("info_file").is_some();
+    if values.is("update_dataset_info") && !has_file && !is_pretrained {
+        let message = "`update_dataset_info` needs `info_file` or `pretrained`".to_owned();
         problems.push(
             values
                 .problem("update_dataset_info", message)
                 .label("there is nothing to update"),
         );
     }
+    if has_file && is_pretrained {
+        let message = "`info_file` and `pretrained` exclude each other".to_owned();
+        let label = "the statistics are those of the model";
+        problems.push(values.problem("info_file", message).label(label));
+    }
+}
+
+fn check_amounts(values: &Values, problems: &mut Vec<Problem>) {
     for key in ["train_num_to_load", "valid_num_to_load"] {
         if let Some(Parsed::Amount(Amount::Fraction(0.0))) = values.get(key) {
             let message = format!("`{key}` is 0, which leaves no structures");

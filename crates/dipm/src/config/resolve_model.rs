@@ -18,6 +18,7 @@ const OWN: &[&str] = &[
     "predict_stress",
     "pretrained",
     "drop_force_head",
+    "refit_atomic_energies",
     "dtype",
 ];
 
@@ -44,7 +45,7 @@ pub(super) fn is_unknowable(model: Option<&Node>, key: &str) -> bool {
 }
 
 /// The architecture of a name; case and underscores do not matter.
-fn trainable(name: &str) -> Option<Target> {
+pub(super) fn trainable(name: &str) -> Option<Target> {
     let folded = name.replace('_', "").to_lowercase();
     Target::ALL
         .iter()
@@ -107,11 +108,26 @@ pub(super) fn resolve(
     has_stress_weight: bool,
     problems: &mut Vec<Problem>,
 ) -> ModelSection {
-    let config = options(values, target, problems);
+    let config = options(values, target.default_config(), problems);
     for problem in config.validate() {
         // Wrong values that the table knows of have been reported and are at their defaults here.
         problems.push(values.problem(problem.key, sentence(problem.key, &problem.message)));
     }
+    ModelSection {
+        config,
+        seed: values.integer("seed").expect("it has a default"),
+        predict_stress: predict_stress(values, has_stress_weight, problems)
+            .unwrap_or(has_stress_weight),
+        pretrained: None,
+    }
+}
+
+/// `predict_stress` as given; it cannot be false when the stress is trained.
+pub(super) fn predict_stress(
+    values: &Values,
+    has_stress_weight: bool,
+    problems: &mut Vec<Problem>,
+) -> Option<bool> {
     let predict_stress = values.boolean("predict_stress");
     if predict_stress == Some(false) && has_stress_weight {
         let message =
@@ -122,18 +138,29 @@ pub(super) fn resolve(
                 .label("remove one of the two"),
         );
     }
-    ModelSection {
-        config,
-        seed: values.integer("seed").expect("it has a default"),
-        predict_stress: predict_stress.unwrap_or(has_stress_weight),
-    }
+    predict_stress
 }
 
-/// The defaults of the architecture, overwritten by what is given.
-fn options(values: &Values, target: Target, problems: &mut Vec<Problem>) -> ModelConfig {
-    let defaults = target.default_config();
+/// Options of an architecture, overwritten by what is given.
+fn options(values: &Values, defaults: ModelConfig, problems: &mut Vec<Problem>) -> ModelConfig {
+    let target = defaults.target();
     let mut options = defaults.to_json();
     let known = options.as_object_mut().expect("options are an object");
+    known.extend(given(values, target, problems));
+    target.read_config(options).unwrap_or_else(|message| {
+        let place = values.place.clone().unwrap_or(0..0);
+        problems.push(Problem::at(place, message));
+        defaults
+    })
+}
+
+/// The options that are given.
+pub(super) fn given(
+    values: &Values,
+    target: Target,
+    problems: &mut Vec<Problem>,
+) -> Map<String, Json> {
+    let known = target.default_config().to_json();
     let mut given = Map::new();
     for row in Section::Model
         .keys()
@@ -147,7 +174,7 @@ fn options(values: &Values, target: Target, problems: &mut Vec<Problem>) -> Mode
             }
             continue;
         };
-        if !known.contains_key(row.name) {
+        if known.get(row.name).is_none() {
             let message = format!("{} has no option `{}`", display(target.name()), row.name);
             problems.push(Problem::at(entry.key.clone(), message));
             continue;
@@ -159,12 +186,7 @@ fn options(values: &Values, target: Target, problems: &mut Vec<Problem>) -> Mode
                 .map(|value| (row.name.to_owned(), json(value))),
         );
     }
-    known.extend(given);
-    target.read_config(options).unwrap_or_else(|message| {
-        let place = values.place.clone().unwrap_or(0..0);
-        problems.push(Problem::at(place, message));
-        defaults
-    })
+    given
 }
 
 fn json(value: Parsed) -> Json {

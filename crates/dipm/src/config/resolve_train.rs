@@ -1,6 +1,6 @@
 //! The `train` section.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use dipm_train::{
     CheckpointConfig, LossConfig, LossKind, LossWeights, OptimizerConfig, TrainError,
@@ -57,6 +57,7 @@ pub(super) fn resolve(
         max_checkpoints_to_keep: values
             .count("max_checkpoints_to_keep")
             .expect("it has a default"),
+        checkpoint_interval_minutes: values.number("checkpoint_interval_minutes"),
         restore_checkpoint_if_exists: values.is("restore_checkpoint_if_exists"),
         epoch_to_restore: values.integer("epoch_to_restore"),
         restore_optimizer_state: values.is("restore_optimizer_state"),
@@ -88,6 +89,8 @@ pub(super) fn resolve(
         optimizer,
         checkpoints,
         extended_metrics: values.is("extended_metrics"),
+        tensorboard: tensorboard(values, problems),
+        wandb: wandb(values, problems),
         dtype: dtype(values, model, problems),
         save_path,
     }
@@ -213,6 +216,35 @@ fn constant_weights(
         );
     }
     weights
+}
+
+/// A directory under `./logs`.
+fn tensorboard(values: &Values, problems: &mut Vec<Problem>) -> Option<String> {
+    let project = values.text("tensorboard")?;
+    let parts: Vec<Component> = Path::new(&project).components().collect();
+    let is_normal = |part: &Component| matches!(part, Component::Normal(_));
+    let inside = |part: &Component| is_normal(part) || *part == Component::CurDir;
+    if !(parts.iter().all(inside) && parts.iter().any(is_normal)) {
+        let message = format!("`tensorboard` is `{project}`");
+        let label = "expected a name, or a path under `./logs` without `..`";
+        problems.push(values.problem("tensorboard", message).label(label));
+    }
+    Some(project)
+}
+
+/// A project as Weights & Biases takes it.
+fn wandb(values: &Values, problems: &mut Vec<Problem>) -> Option<String> {
+    const FORBIDDEN: &[char] = &['/', '\\', '#', '?', '%', ':'];
+    const LONGEST: usize = 128;
+    let project = values.text("wandb")?;
+    let is_name = !matches!(project.as_str(), "." | "..");
+    if !is_name || project.contains(FORBIDDEN) || project.chars().count() > LONGEST {
+        let message = format!("`wandb` is `{project}`");
+        let label =
+            format!("expected a name of at most {LONGEST} characters without / \\ # ? % and :");
+        problems.push(values.problem("wandb", message).label(label));
+    }
+    Some(project)
 }
 
 /// Read in both sections; without it the type of the parameters.

@@ -30,16 +30,29 @@ type Lines = Vec<(String, String)>;
 
 fn model(section: &ModelSection) -> Lines {
     let target = super::resolve_model::display(section.config.target().name());
-    let mut lines = vec![
-        ("target".to_owned(), target.to_owned()),
-        ("seed".to_owned(), section.seed.to_string()),
-        (
-            "predict_stress".to_owned(),
-            section.predict_stress.to_string(),
-        ),
-    ];
+    let mut lines = Writer::default();
+    lines.add("target", target);
+    match &section.pretrained {
+        None => lines.add("seed", section.seed),
+        Some(pretrained) => {
+            lines.add("pretrained", path(&pretrained.path));
+            lines.add("drop_force_head", pretrained.drop_force_head);
+            lines.add("refit_atomic_energies", pretrained.refit_atomic_energies);
+        }
+    }
+    lines.add("predict_stress", section.predict_stress);
+    let Writer(mut lines) = lines;
     if let Json::Object(options) = section.config.to_json() {
-        lines.extend(options.into_iter().map(|(key, value)| (key, json(&value))));
+        // fitted anew is all that there is to say of the atomic energies
+        let is_refit = |key: &str| {
+            let refit = section
+                .pretrained
+                .as_ref()
+                .is_some_and(|p| p.refit_atomic_energies);
+            refit && key == "atomic_energies"
+        };
+        let said = options.into_iter().filter(|(key, _)| !is_refit(key));
+        lines.extend(said.map(|(key, value)| (key, json(&value))));
     }
     lines
 }
@@ -75,6 +88,9 @@ fn dataset(section: &DatasetSection) -> Lines {
     lines.add("use_formation_energies", options.use_formation_energies);
     lines.add("info_file", or_null(section.info_file.as_deref(), path));
     lines.add("update_dataset_info", options.update_dataset_info);
+    if options.drop_unseen_elements {
+        lines.add("drop_unseen_elements", true);
+    }
     label_keys(&options.label_keys, &mut lines);
     lines.0
 }
@@ -158,12 +174,20 @@ fn train(section: &TrainSection) -> Lines {
             ComputeType::F64 => "float64",
         },
     );
+    for (key, project) in [
+        ("tensorboard", &section.tensorboard),
+        ("wandb", &section.wandb),
+    ] {
+        lines.add(key, or_null(project.as_deref(), Json::from));
+    }
     let directory = checkpoints.local_model_output_dir.as_deref();
     lines.add("local_model_output_dir", or_null(directory, path));
     lines.add(
         "max_checkpoints_to_keep",
         checkpoints.max_checkpoints_to_keep,
     );
+    let interval = checkpoints.checkpoint_interval_minutes;
+    lines.add("checkpoint_interval_minutes", or_null(interval, float));
     lines.add(
         "restore_checkpoint_if_exists",
         checkpoints.restore_checkpoint_if_exists,
