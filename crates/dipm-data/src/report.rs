@@ -255,13 +255,27 @@ impl fmt::Display for DatasetReport {
             wrapped(f, "", &format!("warning: {warning}"))?;
         }
         for finding in &self.findings {
-            let severity = match finding.severity {
-                Severity::Note => String::new(),
-                other => format!("{other}: "),
-            };
-            wrapped(f, "", &format!("{severity}{}: {finding}", finding.subject))?;
+            f.write_str(&finding.paragraph())?;
         }
         Ok(())
+    }
+}
+
+impl Finding {
+    /// The finding with its subject, and its severity unless it is a note, in lines of at most 100 columns.
+    pub fn paragraph(&self) -> String {
+        let severity = match self.severity {
+            Severity::Note => String::new(),
+            other => format!("{other}: "),
+        };
+        let mut text = String::new();
+        wrapped(
+            &mut text,
+            "",
+            &format!("{severity}{}: {self}", self.subject),
+        )
+        .expect("writing to a string does not fail");
+        text
     }
 }
 
@@ -330,7 +344,7 @@ fn label(
 }
 
 /// Writes words in lines of at most `WIDTH` columns, runs of blanks kept.
-fn wrapped(f: &mut fmt::Formatter<'_>, indent: &str, text: &str) -> fmt::Result {
+fn wrapped(f: &mut impl fmt::Write, indent: &str, text: &str) -> fmt::Result {
     let mut line = String::from(indent);
     for word in text.split(' ') {
         let width = line.chars().count() + word.chars().count();

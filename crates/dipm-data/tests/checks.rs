@@ -241,12 +241,12 @@ fn outliers_are_named() {
         found.clone(),
         Subject::Outliers,
         Severity::Warning,
-        &["1 structures have energies", "structure 7"],
+        &["1 structure has an energy", "structure 7"],
     );
     let Some(found) = found else { return };
     let forces = found
         .iter()
-        .any(|f| f.what.contains("have a force above") && f.places[0].index == 11);
+        .any(|f| f.what.contains("has a force above") && f.places[0].index == 11);
     assert!(forces, "{found:?}");
 }
 
@@ -285,7 +285,7 @@ fn turned_and_reordered_copies_are_duplicates() {
     assert!(
         found
             .what
-            .starts_with("1 structures occur in two sets, for example in train and valid"),
+            .starts_with("1 structure occurs in two sets, for example in train and valid"),
         "{found}"
     );
     assert_eq!([found.places[0].index, found.places[1].index], [3, 20]);

@@ -1,9 +1,10 @@
 //! Whether energies and forces belong together, by pairs of near structures.
 
-use crate::checks::pairs::{Cells, Fit, Pair, fit_of_nearest, nearest};
+use crate::checks::pairs::{Cells, Line, Pair, line_of_nearest};
 use crate::checks::sample::{Sample, median};
 use crate::checks::units::{BOHR, ENERGIES, FORCES, Unit};
 use crate::checks::{Finding, Severity, Subject};
+use crate::structure::Structure;
 
 /// Slopes that anharmonic surfaces give with right units.
 const RIGHT: std::ops::RangeInclusive<f64> = 0.62..=1.6;
@@ -13,52 +14,48 @@ const MILD: std::ops::RangeInclusive<f64> = 0.4..=2.5;
 const CERTAIN: f64 = 0.95;
 
 pub(crate) fn check(sample: &Sample, forces_are_trained: bool) -> Vec<Finding> {
-    let pairs = nearest(sample.structures(), Cells::Equal);
-    let points: Vec<(f64, f64)> = pairs
-        .iter()
-        .map(|pair| (pair.forces, pair.energy))
-        .collect();
-    let too_few = || {
+    let found = sample.by_file(examine);
+    if found.is_empty() {
         let sentence = "whether energies and forces agree could not be checked: there are too few structures of the \
                         same atoms that are near each other";
-        vec![Finding::note(Subject::Forces, sentence)]
-    };
-    let Some(found) = fit_of_nearest(&points).or_else(|| with_stress(sample)) else {
-        return too_few();
-    };
-    if RIGHT.contains(&found.slope) {
+        return vec![Finding::note(Subject::Forces, sentence)];
+    }
+    let (right, wrong): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|(line, _)| RIGHT.contains(&line.slope));
+    let mut findings = Vec::new();
+    if let Some(line) = Line::mean(right.iter().map(|(line, _)| line)) {
         let sentence = format!(
             "energies and forces agree: energies of {} pairs of near structures change {:.2} times as much as \
              their forces say",
-            found.count, found.slope
+            line.count, line.slope
         );
-        return vec![Finding::note(Subject::Forces, sentence)];
+        findings.push(Finding::note(Subject::Forces, sentence));
     }
-    // a strongly anharmonic surface may give a factor near these, but no straight line
-    let is_certain = !MILD.contains(&found.slope) || found.correlation >= CERTAIN;
-    let severity = match forces_are_trained && is_certain {
-        true => Severity::Error,
-        false => Severity::Warning,
-    };
-    let finding = disagreement(&found, typical_force(sample)).with_severity(severity);
-    vec![
-        finding.at(pairs
-            .into_iter()
-            .next()
-            .into_iter()
-            .flat_map(|pair| pair.origins)),
-    ]
+    for (line, typical_force) in wrong {
+        // a strongly anharmonic surface may give a factor near these, but no straight line
+        let is_certain = !MILD.contains(&line.slope) || line.correlation >= CERTAIN;
+        let severity = match forces_are_trained && is_certain {
+            true => Severity::Error,
+            false => Severity::Warning,
+        };
+        let finding = disagreement(&line, typical_force).with_severity(severity);
+        findings.push(finding.at(line.nearest));
+    }
+    findings
 }
 
-/// The same for pairs with different cells, whose energies change by the work of the stress as well.
-fn with_stress(sample: &Sample) -> Option<Fit> {
-    let pairs = nearest(sample.structures(), Cells::Strained);
-    let point = |pair: &Pair| Some((pair.forces, pair.energy - pair.stress?));
-    let points: Vec<(f64, f64)> = pairs.iter().filter_map(point).collect();
-    fit_of_nearest(&points)
+/// The line of energies over the work of forces, and the median norm of the forces.
+fn examine(structures: &[&Structure]) -> Option<(Line, f64)> {
+    let of_forces = |pair: &Pair| Some((pair.forces, pair.energy));
+    // with different cells, energies change by the work of the stress as well
+    let besides_stress = |pair: &Pair| Some((pair.forces, pair.energy - pair.stress?));
+    let line = line_of_nearest(structures, Cells::Equal, of_forces);
+    let line = line.or_else(|| line_of_nearest(structures, Cells::Strained, besides_stress))?;
+    Some((line, typical_force(structures.iter().copied())))
 }
 
-fn disagreement(found: &Fit, typical_force: f64) -> Finding {
+fn disagreement(found: &Line, typical_force: f64) -> Finding {
     let what = format!(
         "energies and forces do not belong together: energies of {} pairs of near structures change {:.4} times as \
          much as their forces say (correlation {:.2})",
@@ -132,8 +129,8 @@ fn conversion(energy: &Unit, force: &Unit) -> String {
 }
 
 /// Median norm of the forces, as in the files.
-pub(crate) fn typical_force(sample: &Sample) -> f64 {
-    let forces = sample.structures().flat_map(|s| s.forces.iter().flatten());
+pub(crate) fn typical_force<'a>(structures: impl Iterator<Item = &'a Structure>) -> f64 {
+    let forces = structures.flat_map(|s| s.forces.iter().flatten());
     let mut norms: Vec<f64> = forces.map(|f| crate::cell::norm(*f)).collect();
     median(&mut norms).unwrap_or(0.0)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::finding::structures;
 use crate::checks::sample::Sample;
 use crate::checks::{Finding, Severity, Subject};
 use crate::elements::symbol_list;
@@ -94,8 +95,10 @@ pub(crate) fn duplicates(prepared: &Prepared) -> Vec<Finding> {
         .find(|pair| pair.first.0 != pair.second.0);
     if let Some(pair) = between {
         let what = format!(
-            "{} structures occur in two sets, for example in {} and {}",
-            report.num_duplicates_between, pair.first.0, pair.second.0
+            "{} in two sets, for example in {} and {}",
+            structures(report.num_duplicates_between, "occurs", "occur"),
+            pair.first.0,
+            pair.second.0
         );
         let advice =
             "errors on structures that were trained on are too good: remove them from one set";
@@ -108,8 +111,8 @@ pub(crate) fn duplicates(prepared: &Prepared) -> Vec<Finding> {
             .iter()
             .find(|pair| pair.first.0 == pair.second.0);
         let what = format!(
-            "{} structures occur more than once in their set",
-            report.num_duplicates_within
+            "{} more than once in their set",
+            structures(report.num_duplicates_within, "occurs", "occur")
         );
         let advice =
             "they weigh more in the loss than the others: remove the copies if that is not meant";
@@ -177,7 +180,7 @@ pub(crate) fn atomic_energies(prepared: &Prepared) -> Vec<Finding> {
         return Vec::new();
     };
     let sentence = match rank < elements {
-        false => format!("the compositions determine the energies of all {elements} elements"),
+        false => "the compositions determine the energy of each element".to_owned(),
         true => format!(
             "the compositions determine {rank} of {elements} energies of elements, the rest follow from the smallest sum of \
              squares: total energies of other compositions will be wrong by a constant, unless `atomic_energies` of `model` \

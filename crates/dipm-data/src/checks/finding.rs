@@ -120,6 +120,14 @@ impl Finding {
     }
 }
 
+/// `1 structure has` or `3 structures have`.
+pub(super) fn structures(count: usize, one: &str, more: &str) -> String {
+    match count {
+        1 => format!("1 structure {one}"),
+        n => format!("{n} structures {more}"),
+    }
+}
+
 impl fmt::Display for Finding {
     /// What, where and what to do, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! Structures unlike the others: energies far from the rest, forces beyond reason, atoms too near.
 
+use crate::checks::finding::structures;
 use crate::checks::sample::{Entry, Sample, median};
 use crate::checks::{Finding, Subject};
 
@@ -55,9 +56,10 @@ fn energies(sample: &Sample) -> Option<Finding> {
         .collect();
     let (count, worst) = worst(far, limit)?;
     let what = format!(
-        "{count} structures have energies more than {limit:.1} eV/atom from the others, the worst {:.1} eV/atom, where \
+        "{has} an energy more than {limit:.1} eV/atom from the others, the worst {:.1} eV/atom, where \
          {typical:.3} is typical",
-        worst[0].0
+        worst[0].0,
+        has = structures(count, "has", "have"),
     );
     let advice = "were these calculations converged, with the same settings as the others?";
     let places = worst.iter().map(|(_, e)| e.structure.origin.clone());
@@ -84,9 +86,10 @@ fn forces(sample: &Sample) -> Option<Finding> {
     let limit = (FORCE_FACTOR * typical).max(FORCE_LEAST);
     let (count, worst) = worst(values, limit)?;
     let what = format!(
-        "{count} structures have a force above {limit:.0} eV/Å, the largest {:.0} eV/Å, where {typical:.1} is typical for \
+        "{has} a force above {limit:.0} eV/Å, the largest {:.0} eV/Å, where {typical:.1} is typical for \
          the largest force of a structure",
-        worst[0].0
+        worst[0].0,
+        has = structures(count, "has", "have"),
     );
     let advice = "are atoms too near, or is the calculation broken? One such force can dominate a whole epoch";
     let places = worst.iter().map(|(_, e)| e.structure.origin.clone());

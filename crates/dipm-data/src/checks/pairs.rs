@@ -33,11 +33,30 @@ pub(crate) struct Pair {
     pub origins: [Origin; 2],
 }
 
-/// What a quantity is compared with: y = slope · x over pairs.
-pub(crate) struct Fit {
+/// The line y = slope · x through the origin that pairs follow.
+#[derive(Clone)]
+pub(crate) struct Line {
     pub slope: f64,
     pub correlation: f64,
+    /// Pairs.
     pub count: usize,
+    /// The nearest pair.
+    pub nearest: [Origin; 2],
+}
+
+impl Line {
+    /// Slopes weighted by pairs; `None` without lines.
+    pub(crate) fn mean<'a>(lines: impl Iterator<Item = &'a Self>) -> Option<Self> {
+        lines.cloned().reduce(|a, b| {
+            let count = a.count + b.count;
+            let sum = a.slope * a.count as f64 + b.slope * b.count as f64;
+            Self {
+                slope: sum / count as f64,
+                count,
+                ..a
+            }
+        })
+    }
 }
 
 /// Fewer pairs say nothing.
@@ -45,31 +64,36 @@ const FEWEST: usize = 8;
 /// Below this the pairs are too far apart for a comparison.
 const LEAST_CORRELATION: f64 = 0.9;
 
-/// The line through the nearest pairs: as many as follow a line; `None` where not even a few do.
-pub(crate) fn fit_of_nearest(points: &[(f64, f64)]) -> Option<Fit> {
+/// The line through the nearest pairs, as many as follow one; `None` where not even a few do.
+pub(crate) fn line_of_nearest(
+    structures: &[&Structure],
+    cells: Cells,
+    point: impl Fn(&Pair) -> Option<(f64, f64)>,
+) -> Option<Line> {
+    let pairs = nearest(structures, cells);
+    let points: Vec<(f64, f64)> = pairs.iter().filter_map(point).collect();
     let mut count = points.len();
     while count >= FEWEST {
-        let found = fit(&points[..count]);
-        if found
-            .as_ref()
-            .is_some_and(|f| f.correlation.abs() >= LEAST_CORRELATION)
+        if let Some((slope, correlation)) = fit(&points[..count])
+            && correlation.abs() >= LEAST_CORRELATION
         {
-            return found;
+            return Some(Line {
+                slope,
+                correlation,
+                count,
+                nearest: pairs[0].origins.clone(),
+            });
         }
         count = count * 3 / 4;
     }
     None
 }
 
-/// The line through the origin of least squares.
-fn fit(points: &[(f64, f64)]) -> Option<Fit> {
+/// Slope and correlation of the least squares.
+fn fit(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let sum = |f: fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>();
     let (xx, xy, yy) = (sum(|p| p.0 * p.0), sum(|p| p.0 * p.1), sum(|p| p.1 * p.1));
-    (xx > 0.0 && yy > 0.0).then(|| Fit {
-        slope: xy / xx,
-        correlation: xy / (xx * yy).sqrt(),
-        count: points.len(),
-    })
+    (xx > 0.0 && yy > 0.0).then(|| (xy / xx, xy / (xx * yy).sqrt()))
 }
 
 /// Which cells the structures of a pair have.
@@ -82,10 +106,7 @@ pub(crate) enum Cells {
 }
 
 /// The nearest pairs among structures of the same atoms in the same order.
-pub(crate) fn nearest<'a>(
-    structures: impl Iterator<Item = &'a Structure>,
-    cells: Cells,
-) -> Vec<Pair> {
+fn nearest(structures: &[&Structure], cells: Cells) -> Vec<Pair> {
     let mut kinds: BTreeMap<Kind, Vec<&Structure>> = BTreeMap::new();
     for structure in structures {
         if structure.energy.is_some() && structure.forces.is_some() && structure.num_atoms() > 1 {

@@ -1,5 +1,8 @@
 //! The structures that are looked at.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use rayon::prelude::*;
 
 use crate::checks::{Finding, Subject};
@@ -13,6 +16,9 @@ use crate::structure::Structure;
 const MOST_STRUCTURES: usize = 20_000;
 /// Most atoms of a role that are kept, a hundred bytes each.
 const MOST_ATOMS: usize = 2_000_000;
+
+/// Files that are compared in themselves, the largest ones.
+const MOST_FILES: usize = 20;
 
 /// A structure with its role.
 pub(crate) struct Entry {
@@ -62,6 +68,28 @@ impl Sample {
             .then(|| Finding::note(Subject::Extent, sentence))
             .into_iter()
             .collect()
+    }
+
+    /// What `examine` finds in each file, of which one may be in other units than the rest; in all structures
+    /// together where no file is enough.
+    pub(crate) fn by_file<T>(&self, examine: impl Fn(&[&Structure]) -> Option<T>) -> Vec<T> {
+        let mut files: BTreeMap<&Path, Vec<&Structure>> = BTreeMap::new();
+        for structure in self.structures() {
+            files
+                .entry(&structure.origin.file)
+                .or_default()
+                .push(structure);
+        }
+        let mut files: Vec<Vec<&Structure>> = files.into_values().collect();
+        files.sort_by_key(|of| std::cmp::Reverse(of.len()));
+        files.truncate(MOST_FILES);
+        let found: Vec<T> = files.iter().filter_map(|of| examine(of)).collect();
+        match found.is_empty() && files.len() > 1 {
+            true => examine(&self.structures().collect::<Vec<_>>())
+                .into_iter()
+                .collect(),
+            false => found,
+        }
     }
 
     pub(crate) fn structures(&self) -> impl Iterator<Item = &Structure> {

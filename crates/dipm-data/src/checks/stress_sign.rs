@@ -1,6 +1,6 @@
 //! Sign and unit of the stress, by pairs of structures whose cells differ by a small strain.
 
-use crate::checks::pairs::{Cells, Pair, fit_of_nearest, nearest};
+use crate::checks::pairs::{Cells, Line, Pair, line_of_nearest};
 use crate::checks::sample::Sample;
 use crate::checks::{Finding, Severity, Subject};
 
@@ -14,25 +14,40 @@ pub(crate) fn check(sample: &Sample, stress_is_trained: bool) -> Vec<Finding> {
     if with_stress == 0 {
         return Vec::new();
     }
-    let pairs = nearest(sample.structures(), Cells::Strained);
     // E₂ − E₁ + ½ (F₁ + F₂) · u against ½ (V₁ σ₁ + V₂ σ₂) : ε
     let point = |pair: &Pair| Some((pair.stress?, pair.energy - pair.forces));
-    let points: Vec<(f64, f64)> = pairs.iter().filter_map(point).collect();
-    let Some(found) = fit_of_nearest(&points) else {
+    let found = sample.by_file(|structures| line_of_nearest(structures, Cells::Strained, point));
+    if found.is_empty() {
         let sentence = format!(
             "the sign of the stress could not be checked: of {with_stress} structures with stress too few pairs have \
              the same atoms in cells that differ by a small strain"
         );
         return vec![Finding::note(Subject::Stress, sentence)];
-    };
-    if RIGHT.contains(&found.slope) {
+    }
+    let (right, wrong): (Vec<Line>, Vec<Line>) = found
+        .into_iter()
+        .partition(|line| RIGHT.contains(&line.slope));
+    let mut findings = Vec::new();
+    if let Some(line) = Line::mean(right.iter()) {
         let sentence = format!(
             "stress and energies agree: energies of {} pairs of strained cells change {:.2} times as much as their \
              stress says",
-            found.count, found.slope
+            line.count, line.slope
         );
-        return vec![Finding::note(Subject::Stress, sentence)];
+        findings.push(Finding::note(Subject::Stress, sentence));
     }
+    let severity = match stress_is_trained {
+        true => Severity::Error,
+        false => Severity::Warning,
+    };
+    let wrong = wrong
+        .into_iter()
+        .map(|line| disagreement(&line).with_severity(severity).at(line.nearest));
+    findings.extend(wrong);
+    findings
+}
+
+fn disagreement(found: &Line) -> Finding {
     let what = format!(
         "stress and energies do not belong together: energies of {} pairs of strained cells change {:.5} times as much \
          as their stress says (correlation {:.2})",
@@ -50,16 +65,5 @@ pub(crate) fn check(sample: &Sample, stress_is_trained: bool) -> Vec<Finding> {
         (Some(size), false) => size.to_owned(),
         (None, _) => sign.to_owned(),
     };
-    let severity = match stress_is_trained {
-        true => Severity::Error,
-        false => Severity::Warning,
-    };
-    let finding = Finding::warning(Subject::Stress, what, advice).with_severity(severity);
-    vec![
-        finding.at(pairs
-            .into_iter()
-            .next()
-            .into_iter()
-            .flat_map(|pair| pair.origins)),
-    ]
+    Finding::warning(Subject::Stress, what, advice)
 }

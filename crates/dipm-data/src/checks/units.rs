@@ -144,7 +144,7 @@ fn energies(sample: &Sample) -> Option<Finding> {
 }
 
 fn forces(sample: &Sample) -> Option<Finding> {
-    let typical = typical_force(sample);
+    let typical = typical_force(sample.structures());
     (typical > LARGEST_TYPICAL_FORCE).then(|| {
         let what = format!(
             "forces look like kcal/mol/Å or kJ/mol/Å: half of the atoms feel more than {typical:.1}"
