@@ -341,3 +341,30 @@ fn forces_that_are_all_zero_are_an_error_where_they_are_trained_on() {
         &["every force is zero"],
     );
 }
+
+#[test]
+fn one_file_in_other_units_is_found_and_named() {
+    let Some(path) = data(ETHANOL) else { return };
+    let file = StructureFile::open(&path).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let other = directory.path().join("other.xyz");
+    let mut writer = XyzWriter::create(&other).unwrap();
+    for i in 0..40 {
+        let (mut structure, _) = file.read(i, &LabelKeys::default()).unwrap();
+        scale_forces(&mut structure, KCAL_PER_EV);
+        writer.write(&structure).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut options = DatasetOptions::new(DatasetPaths::single(path));
+    options.valid = Some(DatasetPaths::single(other));
+    let found = check(&prepare(&options).unwrap(), &options).unwrap();
+    for (subject, severity) in [
+        (Subject::Units, Severity::Warning),
+        (Subject::Forces, Severity::Error),
+    ] {
+        let words = ["kcal/mol/Å", "other.xyz"];
+        expect(Some(found.clone()), subject, severity, &words);
+    }
+    let words = ["40 structures occur in two sets", "ethanol_train.h5"];
+    expect(Some(found), Subject::Duplicates, Severity::Warning, &words);
+}

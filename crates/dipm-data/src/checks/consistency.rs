@@ -12,6 +12,8 @@ const RIGHT: std::ops::RangeInclusive<f64> = 0.62..=1.6;
 const MILD: std::ops::RangeInclusive<f64> = 0.4..=2.5;
 /// Correlation from which a mild slope is taken for certain.
 const CERTAIN: f64 = 0.95;
+/// Logarithm of the ratio up to which a slope is taken for that of a pair of units.
+const SAME_FACTOR: f64 = 0.3;
 
 pub(crate) fn check(sample: &Sample, forces_are_trained: bool) -> Vec<Finding> {
     let found = sample.by_file(examine);
@@ -88,11 +90,12 @@ fn disagreement(found: &Line, typical_force: f64) -> Finding {
 
 /// Units in which energies and forces would agree, the likeliest first.
 fn readings(slope: f64, typical_force: f64) -> Vec<(&'static Unit, &'static Unit)> {
+    let distance =
+        |energy: &Unit, force: &Unit| (slope * energy.in_ours / force.in_ours).ln().abs();
     let mut found = Vec::new();
     for energy in &ENERGIES {
         for force in &FORCES {
-            let expected = force.in_ours / energy.in_ours;
-            if (slope / expected).ln().abs() < 0.25 {
+            if distance(energy, force) < SAME_FACTOR {
                 found.push((energy, force));
             }
         }
@@ -107,6 +110,8 @@ fn readings(slope: f64, typical_force: f64) -> Vec<(&'static Unit, &'static Unit
             force.name == "eV/Bohr",
             !is_plausible,
             !is_same && !one_is_ours,
+            // then the nearest, as far as the slope is known
+            (distance(energy, force) * 20.0) as u32,
         )
     });
     found

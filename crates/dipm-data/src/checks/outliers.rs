@@ -61,7 +61,10 @@ fn energies(sample: &Sample) -> Option<Finding> {
         worst[0].0,
         has = structures(count, "has", "have"),
     );
-    let advice = "were these calculations converged, with the same settings as the others?";
+    let advice = match count * 10 > all.len() {
+        true => "so many are no outliers: are all files of the same method and in the same units?",
+        false => "were these calculations converged, with the same settings as the others?",
+    };
     let places = worst.iter().map(|(_, e)| e.structure.origin.clone());
     Some(Finding::warning(Subject::Outliers, what, advice).at(places))
 }

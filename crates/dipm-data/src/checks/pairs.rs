@@ -89,11 +89,12 @@ pub(crate) fn line_of_nearest(
     None
 }
 
-/// Slope and correlation of the least squares.
+/// Slope and correlation; the slope is that of the reduced major axis, which scatter does not flatten.
 fn fit(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let sum = |f: fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>();
     let (xx, xy, yy) = (sum(|p| p.0 * p.0), sum(|p| p.0 * p.1), sum(|p| p.1 * p.1));
-    (xx > 0.0 && yy > 0.0).then(|| (xy / xx, xy / (xx * yy).sqrt()))
+    let slope = (yy / xx).sqrt().copysign(xy);
+    (xx > 0.0 && yy > 0.0).then(|| (slope, xy / (xx * yy).sqrt()))
 }
 
 /// Which cells the structures of a pair have.

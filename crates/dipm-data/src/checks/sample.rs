@@ -70,24 +70,34 @@ impl Sample {
             .collect()
     }
 
-    /// What `examine` finds in each file, of which one may be in other units than the rest; in all structures
-    /// together where no file is enough.
-    pub(crate) fn by_file<T>(&self, examine: impl Fn(&[&Structure]) -> Option<T>) -> Vec<T> {
-        let mut files: BTreeMap<&Path, Vec<&Structure>> = BTreeMap::new();
-        for structure in self.structures() {
-            files
-                .entry(&structure.origin.file)
-                .or_default()
-                .push(structure);
+    /// The entries of each file, of which one may be in other units than the rest; the largest files.
+    pub(crate) fn files(&self) -> Vec<Vec<&Entry>> {
+        let mut files: BTreeMap<&Path, Vec<&Entry>> = BTreeMap::new();
+        for entry in &self.entries {
+            let file = &entry.structure.origin.file;
+            files.entry(file).or_default().push(entry);
         }
-        let mut files: Vec<Vec<&Structure>> = files.into_values().collect();
+        let mut files: Vec<Vec<&Entry>> = files.into_values().collect();
         files.sort_by_key(|of| std::cmp::Reverse(of.len()));
         files.truncate(MOST_FILES);
-        let found: Vec<T> = files.iter().filter_map(|of| examine(of)).collect();
+        files
+    }
+
+    /// What `examine` finds in each file; in all structures together where no file is enough.
+    pub(crate) fn by_file<T>(&self, examine: impl Fn(&[&Structure]) -> Option<T>) -> Vec<T> {
+        let files = self.files();
+        let found: Vec<T> = files
+            .iter()
+            .filter_map(|of| {
+                let structures: Vec<&Structure> = of.iter().map(|entry| &entry.structure).collect();
+                examine(&structures)
+            })
+            .collect();
         match found.is_empty() && files.len() > 1 {
-            true => examine(&self.structures().collect::<Vec<_>>())
-                .into_iter()
-                .collect(),
+            true => {
+                let all: Vec<&Structure> = self.structures().collect();
+                examine(&all).into_iter().collect()
+            }
             false => found,
         }
     }

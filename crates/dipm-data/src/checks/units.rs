@@ -1,8 +1,9 @@
 //! Units that do not look like eV, eV/Å and Å.
 
 use crate::checks::consistency::typical_force;
-use crate::checks::sample::{Sample, median};
+use crate::checks::sample::{Entry, Sample, median};
 use crate::checks::{Finding, Subject};
+use crate::structure::Structure;
 
 /// A unit, and how much it is of ours.
 pub(crate) struct Unit {
@@ -90,8 +91,13 @@ pub(crate) fn factor(value: f64) -> String {
 }
 
 pub(crate) fn check(sample: &Sample) -> Vec<Finding> {
-    let findings = [energies(sample), forces(sample), lengths(sample)];
-    let findings: Vec<Finding> = findings.into_iter().flatten().collect();
+    let mut findings = Vec::new();
+    for entries in sample.files() {
+        let place = entries.first().map(|entry| entry.structure.origin.clone());
+        let found = [energies(&entries), forces(&entries), lengths(&entries)];
+        let found = found.into_iter().flatten();
+        findings.extend(found.map(|finding| finding.at(place.clone())));
+    }
     match findings.is_empty() {
         true => vec![Finding::note(
             Subject::Units,
@@ -101,7 +107,7 @@ pub(crate) fn check(sample: &Sample) -> Vec<Finding> {
     }
 }
 
-/// Total energy of a free atom with all its electrons in Hartree, within two percent from helium on.
+/// Total energy of a free atom with all its electrons in Hartree, within two percent from boron on.
 ///
 /// −0.7687 Z^(7/3) + ½ Z² − 0.2699 Z^(5/3): Schwinger, Phys. Rev. A 24, 2353 (1981).
 fn all_electron_energy(atomic_number: u8) -> f64 {
@@ -114,10 +120,9 @@ fn all_electron_energy(atomic_number: u8) -> f64 {
 
 /// Energies with all electrons give their unit away. Only up to neon: for heavier elements energies of valence
 /// electrons in eV can look like those of all electrons in Hartree.
-fn energies(sample: &Sample) -> Option<Finding> {
-    let light =
-        |s: &crate::Structure| s.num_atoms() > 1 && s.atomic_numbers.iter().all(|z| *z <= 10);
-    let ratio = |entry: &crate::checks::sample::Entry| {
+fn energies(entries: &[&Entry]) -> Option<Finding> {
+    let light = |s: &Structure| s.num_atoms() > 1 && s.atomic_numbers.iter().all(|z| *z <= 10);
+    let ratio = |entry: &&Entry| {
         let expected: f64 = entry
             .structure
             .atomic_numbers
@@ -127,7 +132,7 @@ fn energies(sample: &Sample) -> Option<Finding> {
         let has_core = entry.structure.atomic_numbers.iter().any(|z| *z > 5);
         (light(&entry.structure) && has_core).then_some(entry.energy? / expected)
     };
-    let mut ratios: Vec<f64> = sample.entries.iter().filter_map(ratio).collect();
+    let mut ratios: Vec<f64> = entries.iter().filter_map(ratio).collect();
     let typical = median(&mut ratios)?;
     let others = ENERGIES.iter().skip(1).take(3);
     let unit = others.into_iter().find(|unit| {
@@ -143,8 +148,8 @@ fn energies(sample: &Sample) -> Option<Finding> {
     Some(Finding::warning(Subject::Units, what, advice))
 }
 
-fn forces(sample: &Sample) -> Option<Finding> {
-    let typical = typical_force(sample.structures());
+fn forces(entries: &[&Entry]) -> Option<Finding> {
+    let typical = typical_force(entries.iter().map(|entry| &entry.structure));
     (typical > LARGEST_TYPICAL_FORCE).then(|| {
         let what = format!(
             "forces look like kcal/mol/Å or kJ/mol/Å: half of the atoms feel more than {typical:.1}"
@@ -159,21 +164,22 @@ fn forces(sample: &Sample) -> Option<Finding> {
 }
 
 /// The shortest distance of a structure with hydrogen on carbon, nitrogen or oxygen is that bond.
-fn lengths(sample: &Sample) -> Option<Finding> {
+fn lengths(entries: &[&Entry]) -> Option<Finding> {
     const LARGEST: usize = 300;
-    let bonded = |s: &&crate::Structure| {
+    let bonded = |s: &&Structure| {
         let has = |list: &[u8]| s.atomic_numbers.iter().any(|z| list.contains(z));
         s.num_atoms() <= LARGEST && has(&[1]) && has(&[6, 7, 8])
     };
-    let shortest = |s: &crate::Structure| {
+    let shortest = |s: &Structure| {
         let r = &s.positions;
         let pairs = (0..r.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
         let distance =
             |(i, j): (usize, usize)| crate::cell::norm(std::array::from_fn(|k| r[i][k] - r[j][k]));
         pairs.map(distance).fold(f64::INFINITY, f64::min)
     };
-    let mut distances: Vec<f64> = sample
-        .structures()
+    let mut distances: Vec<f64> = entries
+        .iter()
+        .map(|entry| &entry.structure)
         .filter(bonded)
         .take(500)
         .map(shortest)
