@@ -217,7 +217,7 @@ fn a_stress_of_wrong_sign_or_unit_is_found() {
         &["GPa"],
     );
     expect(
-        findings(CARBON, true, scaled(-1602.176_634)),
+        findings(CARBON, true, scaled(-1_602.176_634)),
         Subject::Stress,
         Severity::Error,
         &["kbar", "sign"],

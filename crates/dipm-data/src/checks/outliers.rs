@@ -30,7 +30,7 @@ pub(crate) fn check(sample: &Sample) -> Vec<Finding> {
 }
 
 /// The worst of the entries whose measure is above a limit.
-fn worst<'a>(entries: Vec<(f64, &'a Entry)>, limit: f64) -> Option<(usize, Vec<(f64, &'a Entry)>)> {
+fn worst(entries: Vec<(f64, &Entry)>, limit: f64) -> Option<(usize, Vec<(f64, &Entry)>)> {
     let mut found: Vec<_> = entries.into_iter().filter(|(x, _)| *x > limit).collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     let count = found.len();

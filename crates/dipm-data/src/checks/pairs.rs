@@ -110,10 +110,12 @@ pub(crate) enum Cells {
 fn nearest(structures: &[&Structure], cells: Cells) -> Vec<Pair> {
     let mut kinds: BTreeMap<Kind, Vec<&Structure>> = BTreeMap::new();
     for structure in structures {
-        if structure.energy.is_some() && structure.forces.is_some() && structure.num_atoms() > 1 {
-            if let Some(kind) = kind(structure, cells) {
-                kinds.entry(kind).or_default().push(structure);
-            }
+        let is_labelled = structure.energy.is_some() && structure.forces.is_some();
+        if is_labelled
+            && structure.num_atoms() > 1
+            && let Some(kind) = kind(structure, cells)
+        {
+            kinds.entry(kind).or_default().push(structure);
         }
     }
     let mut kinds: Vec<Vec<&Structure>> = kinds.into_values().filter(|of| of.len() > 1).collect();
