@@ -35,6 +35,13 @@ pub struct EnergyFit {
     elements: BTreeMap<u8, ()>,
 }
 
+/// Energies of the elements, and how many independent ones the compositions determine.
+#[derive(Debug)]
+pub(crate) struct Solution {
+    pub energies: BTreeMap<u8, f64>,
+    pub rank: usize,
+}
+
 impl EnergyFit {
     /// Adds a structure with its energy, eV.
     pub fn add(&mut self, composition: &Composition, energy: f64) {
@@ -80,7 +87,12 @@ impl EnergyFit {
 
     /// Minimum-norm least-squares energies of the elements seen, eV; `None` when nothing was added or
     /// the decomposition fails.
-    pub fn solve(mut self) -> Option<BTreeMap<u8, f64>> {
+    pub fn solve(self) -> Option<BTreeMap<u8, f64>> {
+        self.solve_with_rank().map(|solution| solution.energies)
+    }
+
+    /// The same, with the number of independent energies that the compositions determine.
+    pub(crate) fn solve_with_rank(mut self) -> Option<Solution> {
         if self.elements.is_empty() {
             return None;
         }
@@ -92,9 +104,17 @@ impl EnergyFit {
         let y = DVector::from_iterator(self.folded.len(), self.folded.iter().map(|row| row.1));
         let svd = x.try_svd(true, true, f64::EPSILON, 10_000)?;
         let largest = svd.singular_values.max();
-        let energies = svd.solve(&y, SINGULAR_CUTOFF * largest).ok()?;
+        let smallest = SINGULAR_CUTOFF * largest;
+        let energies = svd.solve(&y, smallest).ok()?;
         let is_finite = energies.iter().all(|e| e.is_finite());
-        is_finite.then(|| elements.into_iter().zip(energies.iter().copied()).collect())
+        is_finite.then(|| Solution {
+            rank: svd
+                .singular_values
+                .iter()
+                .filter(|s| **s > smallest)
+                .count(),
+            energies: elements.into_iter().zip(energies.iter().copied()).collect(),
+        })
     }
 }
 
@@ -116,7 +136,9 @@ mod tests {
             (15, -745.194822421474),
             (16, -745.194822421474),
         ];
-        let found = fit.solve().unwrap();
+        let solution = fit.solve_with_rank().unwrap();
+        assert_eq!(solution.rank, 1);
+        let found = solution.energies;
         for (z, e) in expected {
             assert!(
                 (found[&z] - e).abs() < 1e-9 * e.abs(),

@@ -19,7 +19,10 @@ pub(crate) struct Item {
     pub index: u32,
     pub num_atoms: u32,
     pub num_edges: u32,
-    pub fingerprint: u64,
+    /// Hash of charge, spin and task, which tell structures of the same atoms apart.
+    pub state: u32,
+    /// Sums over edges that rotation, reflection and order of atoms do not change.
+    pub shape: [f64; 2],
 }
 
 /// Structures of one role, in file order. Nothing but the list of places is kept in memory.

@@ -58,7 +58,7 @@ pub enum DataError {
     },
     /// A label that training needs is absent.
     #[error(
-        "{origin}: no {label} (looked for {}; present: {})",
+        "{origin}: no {label} (looked for {}; present: {}); name its key by `{label}_key` of `dataset`, or remove the structure",
         looked_for.join(", "),
         if present.is_empty() { "nothing".to_owned() } else { present.join(", ") }
     )]
@@ -73,7 +73,7 @@ pub enum DataError {
         present: Vec<String>,
     },
     /// A number is NaN or infinite.
-    #[error("{origin}: {what} is not a finite number")]
+    #[error("{origin}: {what} is not a finite number; correct it or remove the structure")]
     NotFinite {
         /// Structure concerned.
         origin: Origin,
@@ -81,7 +81,9 @@ pub enum DataError {
         what: String,
     },
     /// A symbol or an atomic number that is no element.
-    #[error("{origin}: `{found}` is not a chemical element")]
+    #[error(
+        "{origin}: `{found}` is not a chemical element (a symbol such as `Fe`, or a number from 1 to 118)"
+    )]
     UnknownElement {
         /// Structure concerned.
         origin: Origin,

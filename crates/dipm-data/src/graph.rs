@@ -7,6 +7,10 @@ use crate::structure::Structure;
 
 /// Positions further out than this are damaged files, not chemistry.
 const FARTHEST: f64 = 1e7;
+/// Atoms that are nearer than this along each axis, in Å, have no direction between them.
+const NEAREST: f64 = 1e-6;
+/// Atoms per Å³; hydrogen in the core of a planet has one. More would give neighbour lists without end.
+const DENSEST: f64 = 10.0;
 /// A cell this much smaller than the cutoff cannot be meant.
 const MOST_IMAGES: f64 = 1e6;
 
@@ -30,7 +34,8 @@ impl Graph {
     ///
     /// # Errors
     /// Those of [`Structure::validate`], and [`DataError::BadCell`] for a cell so small that a
-    /// cutoff sphere holds more than a million images of it.
+    /// cutoff sphere holds more than a million images of it, [`DataError::BrokenStructure`] for atoms
+    /// at the same place or absurdly far away.
     pub fn new(
         structure: Structure,
         r_max: f64,
@@ -40,9 +45,15 @@ impl Graph {
         let full = cell::complete(structure.cell.as_ref(), structure.pbc);
         let full = full.expect("validate() accepts regular cells only");
         if images_in_reach(&full, structure.pbc, r_max) > MOST_IMAGES {
-            return Err(
-                structure.bad_cell(format!("the cell is too small for a cutoff of {r_max} Å"))
-            );
+            return Err(structure.bad_cell(format!(
+                "the cell is too small for a cutoff of {r_max} Å; are its vectors in Å?"
+            )));
+        }
+        let density = structure.num_atoms() as f64 / cell::determinant(&full).abs();
+        if structure.pbc == [true; 3] && density > DENSEST {
+            return Err(structure.bad_cell(format!(
+                "the cell holds {density:.0} atoms per Å³, more than any matter; are its vectors in Å?"
+            )));
         }
         if structure
             .positions
@@ -52,7 +63,9 @@ impl Graph {
         {
             return Err(DataError::BrokenStructure {
                 origin: structure.origin.clone(),
-                reason: format!("an atom lies further than {FARTHEST:e} Å from the origin"),
+                reason: format!(
+                    "an atom lies further than {FARTHEST:e} Å from the origin; correct it or remove the structure"
+                ),
             });
         }
         let cell = structure.cell.as_ref();
@@ -63,11 +76,30 @@ impl Graph {
             r_max,
             max_neighbors_per_atom,
         );
-        Ok(Self {
+        let graph = Self {
             structure,
             senders: edges.senders,
             receivers: edges.receivers,
             shifts: edges.shifts,
+        };
+        graph.check_distances()?;
+        Ok(graph)
+    }
+
+    /// Refuses atoms at the same place, whose edge has no direction.
+    fn check_distances(&self) -> Result<(), DataError> {
+        let coincides = |e: &usize| self.edge_vector(*e).iter().all(|x| x.abs() < NEAREST);
+        let Some(e) = (0..self.num_edges()).find(coincides) else {
+            return Ok(());
+        };
+        let (i, j) = (self.senders[e], self.receivers[e]);
+        Err(DataError::BrokenStructure {
+            origin: self.structure.origin.clone(),
+            reason: format!(
+                "atoms {} and {} lie at the same place; correct the positions or remove the structure",
+                i.min(j),
+                i.max(j)
+            ),
         })
     }
 

@@ -7,11 +7,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hdf5_pure::{DType, Dataset, File, FormatError, Group, Source};
+use hdf5_pure::{File, FormatError, Group, Source};
 use memmap2::Mmap;
 
 use crate::elements::element_symbol;
 use crate::error::DataError;
+use crate::hdf5_member::{Member, most_bytes, unreadable};
 use crate::labels::{LabelKeys, LabelSources, find_key, stress_from_virial, tensor};
 use crate::structure::{Origin, Structure};
 
@@ -39,6 +40,8 @@ impl Source for MappedSource {
 pub(crate) struct Hdf5File {
     path: Arc<Path>,
     configs: Vec<Group>,
+    /// Most that one dataset may unpack to.
+    most_bytes: u64,
 }
 
 impl Hdf5File {
@@ -48,7 +51,8 @@ impl Hdf5File {
         // SAFETY: the map is only read, and every access is bounds-checked against its length. As
         // with any memory map, another process must not shorten the file during the run.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| DataError::io(path, e))?;
-        let broken = |e: hdf5_pure::Error| DataError::broken_file(path, e);
+        let most_bytes = most_bytes(map.len() as u64);
+        let broken = |e: hdf5_pure::Error| DataError::broken_file(path, unreadable(e));
         let file = File::from_source(MappedSource(map)).map_err(broken)?;
         let batches = numbered(&file.root(), "config_batch_").map_err(broken)?;
         if batches.is_empty() {
@@ -64,6 +68,7 @@ impl Hdf5File {
         Ok(Self {
             path: Arc::clone(path),
             configs,
+            most_bytes,
         })
     }
 
@@ -77,24 +82,21 @@ impl Hdf5File {
         index: usize,
         keys: &LabelKeys,
     ) -> Result<(Structure, LabelSources), DataError> {
+        self.config(index).read(keys)
+    }
+
+    fn config(&self, index: usize) -> Config<'_> {
         Config {
             group: &self.configs[index],
             origin: Origin::new(&self.path, index),
+            most_bytes: self.most_bytes,
         }
-        .read(keys)
     }
 
     /// Names of the members of `properties` that are not `None`.
     pub(crate) fn keys(&self, index: usize) -> Result<Vec<String>, DataError> {
-        let broken = |e: hdf5_pure::Error| DataError::broken(&self.path, index, e);
-        let properties = self.configs[index].group("properties").map_err(broken)?;
-        let mut names = Vec::new();
-        for (name, dataset) in properties.iter_datasets().map_err(broken)? {
-            if !is_none(&dataset).map_err(broken)? {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        let properties = self.config(index).properties()?;
+        Ok(properties.into_iter().map(|member| member.name).collect())
     }
 }
 
@@ -112,34 +114,16 @@ fn numbered(group: &Group, prefix: &str) -> Result<Vec<Group>, hdf5_pure::Error>
     Ok(found.into_iter().map(|(_, group)| group).collect())
 }
 
-/// Whether a dataset holds the string `None`.
-fn is_none(dataset: &Dataset) -> Result<bool, hdf5_pure::Error> {
-    match dataset.dtype()? {
-        DType::String | DType::VariableLengthString => {
-            let words = dataset.read_string()?;
-            Ok(words
-                .first()
-                .is_some_and(|w| w.trim_end_matches('\0').trim() == "None"))
-        }
-        _ => Ok(false),
-    }
-}
-
 /// One structure being read.
 struct Config<'a> {
     group: &'a Group,
     origin: Origin,
+    most_bytes: u64,
 }
-
-type Member = (String, Dataset);
 
 impl Config<'_> {
     fn read(&self, keys: &LabelKeys) -> Result<(Structure, LabelSources), DataError> {
-        let members: Vec<Member> = self
-            .group
-            .iter_datasets()
-            .map_err(|e| self.broken(e))?
-            .collect();
+        let members = Member::all(self.group, self.most_bytes).map_err(|e| self.broken(e))?;
         let numbers = self.read_atomic_numbers(self.required(&members, "atomic_numbers")?)?;
         let count = numbers.len();
         let positions = self.required(&members, "positions")?;
@@ -155,30 +139,35 @@ impl Config<'_> {
             structure.weight = weight;
         }
         if let Some(text) = member(&members, "config_type") {
-            structure.config_type = self.text(text)?;
+            let text = text.text().map_err(|e| self.broken(e))?;
+            structure.config_type = text.filter(|word| word != "None");
         }
-        let properties = self.group.group("properties").map_err(|e| self.broken(e))?;
-        let properties: Vec<Member> = properties
-            .iter_datasets()
-            .map_err(|e| self.broken(e))?
-            .collect();
-        let sources = self.read_labels(&mut structure, properties, keys)?;
+        let present = self.properties()?;
+        let sources = self.read_labels(&mut structure, present, keys)?;
         Ok((structure, sources))
+    }
+
+    /// The members of `properties` that are not `None`.
+    fn properties(&self) -> Result<Vec<Member>, DataError> {
+        let group = self.group.group("properties");
+        let group = group.map_err(|_| self.broken("no group `properties`"))?;
+        let members = Member::all(&group, self.most_bytes).map_err(|e| self.broken(e))?;
+        let mut present = Vec::with_capacity(members.len());
+        for member in members {
+            if !self.is_none(&member)? {
+                present.push(member);
+            }
+        }
+        Ok(present)
     }
 
     fn read_labels(
         &self,
         structure: &mut Structure,
-        properties: Vec<Member>,
+        present: Vec<Member>,
         keys: &LabelKeys,
     ) -> Result<LabelSources, DataError> {
-        let mut present = Vec::with_capacity(properties.len());
-        for entry in properties {
-            if !is_none(&entry.1).map_err(|e| self.broken(e))? {
-                present.push(entry);
-            }
-        }
-        let names = present.iter().map(|(name, _)| name.as_str());
+        let names = present.iter().map(|member| member.name.as_str());
         let mut sources = LabelSources::default();
         let also = &mut sources.also;
         let energy = find_key(&keys.energy, names.clone(), also);
@@ -186,9 +175,9 @@ impl Config<'_> {
         let stress = find_key(&keys.stress, names.clone(), also);
         let virial = find_key(&keys.virial, names, also);
         if let (Some(_), Some(at)) = (stress, virial) {
-            also.push(present[at].0.clone());
+            also.push(present[at].name.clone());
         }
-        let name = |at: Option<usize>| at.map(|at| present[at].0.clone());
+        let name = |at: Option<usize>| at.map(|at| present[at].name.clone());
         sources.energy = name(energy);
         sources.forces = name(forces);
         sources.stress = name(stress.or(virial));
@@ -211,12 +200,12 @@ impl Config<'_> {
         Ok(sources)
     }
 
-    fn read_atomic_numbers(&self, (name, dataset): &Member) -> Result<Vec<u8>, DataError> {
-        let shape = self.shape(dataset)?;
+    fn read_atomic_numbers(&self, member: &Member) -> Result<Vec<u8>, DataError> {
+        let shape = self.shape(member)?;
         let [_] = shape[..] else {
-            return Err(self.wrong_shape(name, "[N]", shape));
+            return Err(self.wrong_shape(member, "[N]", shape));
         };
-        let numbers = dataset.read_i64().map_err(|e| self.broken(e))?;
+        let numbers = member.integers().map_err(|e| self.broken(e))?;
         let convert = |z: i64| {
             u8::try_from(z)
                 .ok()
@@ -233,46 +222,40 @@ impl Config<'_> {
     }
 
     fn read_cell(&self, cell: &Member) -> Result<Option<[[f64; 3]; 3]>, DataError> {
-        if self.is_none(&cell.1)? {
+        if self.is_none(cell)? {
             return Ok(None);
         }
-        let shape = self.shape(&cell.1)?;
+        let shape = self.shape(cell)?;
         let numbers = self.numbers(cell)?;
         let is_matrix = shape.ends_with(&[3, 3]) && numbers.len() == 9;
         let matrix = tensor(&numbers).filter(|_| is_matrix);
-        let matrix = matrix.ok_or_else(|| self.wrong_shape(&cell.0, "[3, 3]", shape))?;
+        let matrix = matrix.ok_or_else(|| self.wrong_shape(cell, "[3, 3]", shape))?;
         Ok((matrix != [[0.0; 3]; 3]).then_some(matrix))
     }
 
     fn read_pbc(&self, pbc: &Member) -> Result<[bool; 3], DataError> {
-        if self.is_none(&pbc.1)? {
+        if self.is_none(pbc)? {
             return Ok([false; 3]);
         }
-        let flags = pbc.1.read_i64().or_else(|_| {
-            // A truth value is an enumeration of bytes.
-            pbc.1
-                .read_raw()
-                .map(|bytes| bytes.into_iter().map(i64::from).collect())
-        });
-        match flags.map_err(|e| self.broken(e))?[..] {
-            [a, b, c] => Ok([a != 0, b != 0, c != 0]),
-            [all] => Ok([all != 0; 3]),
-            _ => Err(self.wrong_shape(&pbc.0, "[3]", self.shape(&pbc.1)?)),
+        match pbc.flags().map_err(|e| self.broken(e))?[..] {
+            [a, b, c] => Ok([a, b, c]),
+            [all] => Ok([all; 3]),
+            _ => Err(self.wrong_shape(pbc, "[3]", self.shape(pbc)?)),
         }
     }
 
     /// An [N, 3] array, `None` for the string `None`.
     fn vectors(&self, entry: &Member, count: usize) -> Result<Option<Vec<[f64; 3]>>, DataError> {
-        if self.is_none(&entry.1)? {
+        if self.is_none(entry)? {
             return Ok(None);
         }
-        let shape = self.shape(&entry.1)?;
+        let shape = self.shape(entry)?;
         if shape != [count, 3] {
-            return Err(self.wrong_shape(&entry.0, &format!("[{count}, 3]"), shape));
+            return Err(self.wrong_shape(entry, &format!("[{count}, 3]"), shape));
         }
         let numbers = self.numbers(entry)?;
         if numbers.len() != 3 * count {
-            return Err(self.wrong_shape(&entry.0, &format!("[{count}, 3]"), vec![numbers.len()]));
+            return Err(self.wrong_shape(entry, &format!("[{count}, 3]"), vec![numbers.len()]));
         }
         Ok(Some(
             numbers
@@ -283,18 +266,18 @@ impl Config<'_> {
     }
 
     fn tensor(&self, entry: &Member) -> Result<[[f64; 3]; 3], DataError> {
-        let shape = self.shape(&entry.1)?;
+        let shape = self.shape(entry)?;
         let numbers = self.numbers(entry)?;
-        tensor(&numbers).ok_or_else(|| self.wrong_shape(&entry.0, "[3, 3] or [6]", shape))
+        tensor(&numbers).ok_or_else(|| self.wrong_shape(entry, "[3, 3] or [6]", shape))
     }
 
     fn scalar(&self, entry: &Member) -> Result<Option<f64>, DataError> {
-        if self.is_none(&entry.1)? {
+        if self.is_none(entry)? {
             return Ok(None);
         }
         match self.numbers(entry)?[..] {
             [number] => Ok(Some(number)),
-            _ => Err(self.wrong_shape(&entry.0, "[] (one number)", self.shape(&entry.1)?)),
+            _ => Err(self.wrong_shape(entry, "[] (one number)", self.shape(entry)?)),
         }
     }
 
@@ -306,53 +289,30 @@ impl Config<'_> {
             return Ok(None);
         };
         let whole = number.fract() == 0.0 && number.abs() < 1e6;
-        let error = || self.broken(format!("`{}` is {number}, expected an integer", entry.0));
+        let error = || self.broken(format!("`{}` is {number}, expected an integer", entry.name));
         whole.then_some(Some(number as i32)).ok_or_else(error)
     }
 
-    fn text(&self, (_, dataset): &Member) -> Result<Option<String>, DataError> {
-        let kind = dataset.dtype().map_err(|e| self.broken(e))?;
-        if !matches!(kind, DType::String | DType::VariableLengthString) {
-            return Ok(None);
-        }
-        let words = dataset.read_string().map_err(|e| self.broken(e))?;
-        let word = words
-            .into_iter()
-            .next()
-            .map(|w| w.trim_end_matches('\0').to_owned());
-        Ok(word.filter(|w| w != "None"))
+    fn numbers(&self, member: &Member) -> Result<Vec<f64>, DataError> {
+        member.numbers().map_err(|e| self.broken(e))
     }
 
-    fn numbers(&self, (name, dataset): &Member) -> Result<Vec<f64>, DataError> {
-        let kind = dataset.dtype().map_err(|e| self.broken(e))?;
-        if matches!(kind, DType::String | DType::VariableLengthString) {
-            return Err(self.broken(format!("`{name}` is text, expected numbers")));
-        }
-        dataset
-            .read_f64()
-            .map_err(|e| self.broken(format!("`{name}`: {e}")))
+    fn is_none(&self, member: &Member) -> Result<bool, DataError> {
+        member.is_none().map_err(|e| self.broken(e))
     }
 
-    fn is_none(&self, dataset: &Dataset) -> Result<bool, DataError> {
-        is_none(dataset).map_err(|e| self.broken(e))
-    }
-
-    fn shape(&self, dataset: &Dataset) -> Result<Vec<usize>, DataError> {
-        let shape = dataset.shape().map_err(|e| self.broken(e))?;
-        Ok(shape
-            .into_iter()
-            .map(|n| usize::try_from(n).unwrap_or(usize::MAX))
-            .collect())
+    fn shape(&self, member: &Member) -> Result<Vec<usize>, DataError> {
+        member.shape().map_err(|e| self.broken(e))
     }
 
     fn required<'m>(&self, members: &'m [Member], name: &str) -> Result<&'m Member, DataError> {
         member(members, name).ok_or_else(|| self.broken(format!("no dataset `{name}`")))
     }
 
-    fn wrong_shape(&self, name: &str, expected: &str, found: Vec<usize>) -> DataError {
+    fn wrong_shape(&self, member: &Member, expected: &str, found: Vec<usize>) -> DataError {
         DataError::WrongShape {
             origin: self.origin.clone(),
-            name: name.to_owned(),
+            name: member.name.clone(),
             expected: expected.to_owned(),
             found,
         }
@@ -364,5 +324,5 @@ impl Config<'_> {
 }
 
 fn member<'m>(members: &'m [Member], name: &str) -> Option<&'m Member> {
-    members.iter().find(|(n, _)| n == name)
+    members.iter().find(|member| member.name == name)
 }

@@ -158,7 +158,9 @@ pub(crate) fn stress_from_virial(
     structure: &Structure,
 ) -> Result<[[f64; 3]; 3], String> {
     let volume = structure.volume();
-    let volume = volume.ok_or("a virial needs a cell with a volume to become a stress")?;
+    let volume = volume.ok_or(
+        "a virial needs a cell with a volume to become a stress; add the cell or remove the virial",
+    )?;
     Ok(virial.map(|row| row.map(|x| -x / volume)))
 }
 

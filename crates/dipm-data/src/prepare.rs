@@ -1,5 +1,6 @@
 //! From the `dataset` section of a configuration to datasets, statistics and report.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use crate::elements::symbol_list;
 use crate::error::DataError;
 use crate::labels::LabelKeys;
 use crate::paths::DatasetPaths;
-use crate::report::DatasetReport;
+use crate::report::{DatasetReport, Exclusion};
 use crate::scan::{Problems, RequiredLabels, ScanRules, scan_file};
 use crate::species::SpeciesTable;
 use crate::splits::{Amount, Role, Splits};
@@ -301,7 +302,7 @@ fn scan(options: &DatasetOptions, opened: &Opened) -> Result<Scanned, DataError>
         pass.problems.into_result()?;
         return Err(DataError::EmptyDataset {
             role: Role::Train.to_string(),
-            reason: "every structure was left out".to_owned(),
+            reason: pass.report.why_empty(),
         });
     }
     let (info, sizes) = dataset_info(options, statistics, &mut pass.report);
@@ -311,7 +312,6 @@ fn scan(options: &DatasetOptions, opened: &Opened) -> Result<Scanned, DataError>
     pass.scan(Role::Valid, None);
     pass.scan(Role::Test, None);
     pass.problems.into_result()?;
-    pass.report.add_warnings();
     Ok(Scanned {
         info,
         sizes,
@@ -360,13 +360,14 @@ fn dataset_info(
     report: &mut DatasetReport,
 ) -> (DatasetInfo, DatasetInfo) {
     let seen = statistics.elements();
-    let (computed, warning) = statistics.finish(
+    let (computed, warning, rank) = statistics.finish(
         options.cutoff,
         options.max_neighbors_per_atom,
         options.train.task_list(),
     );
     let Some(mut info) = options.info.clone() else {
         report.warnings.extend(warning);
+        report.energy_fit_rank = rank;
         return (computed.clone(), computed);
     };
     let with_sizes = |info: &DatasetInfo| DatasetInfo {
@@ -446,32 +447,23 @@ fn choose(
 }
 
 impl DatasetReport {
-    /// What looks wrong in the files though it is no error.
-    fn add_warnings(&mut self) {
-        for file in &self.files {
-            let name = file.file.display();
-            let labels = &file.labels;
-            for (label, keys) in [
-                ("energy", &labels.energy),
-                ("forces", &labels.forces),
-                ("stress", &labels.stress),
-            ] {
-                let with: usize = keys.values().sum();
-                let all = file.num_structures;
-                let free = file.num_isolated;
-                if with > 0 && with + free < all {
-                    self.warnings.push(format!(
-                        "{name}: only {with} of {all} structures have {label}"
-                    ));
-                }
-                if keys.len() > 1 {
-                    self.warnings
-                        .push(format!("{name}: {label} is stored under several keys"));
-                }
-            }
-            if file.force_norm.count() > 0 && file.force_norm.max == 0.0 {
-                self.warnings.push(format!("{name}: every force is zero"));
-            }
+    /// Why no structure is left, with what can be done.
+    fn why_empty(&self) -> String {
+        let mut counts = BTreeMap::<Exclusion, usize>::new();
+        for (reason, n) in self.files.iter().flat_map(|file| &file.excluded) {
+            *counts.entry(*reason).or_default() += n;
         }
+        let reasons: Vec<String> = counts
+            .iter()
+            .map(|(reason, n)| format!("{reason} ({n})"))
+            .collect();
+        let advice = match counts.contains_key(&Exclusion::NoEdges) {
+            true => "; are the positions in Å, and is `graph_cutoff_angstrom` large enough?",
+            false => "",
+        };
+        format!(
+            "every structure was left out: {}{advice}",
+            reasons.join(", ")
+        )
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::checks::{Finding, Severity};
 use crate::elements::{symbol_list, symbol_or_number};
 use crate::labels::LabelReport;
 use crate::splits::Role;
@@ -74,7 +75,7 @@ impl ValueRange {
         self.count += count;
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.add_many(other.min, other.sum, other.max, other.count);
     }
 
@@ -118,6 +119,12 @@ pub struct FileReport {
     pub force_norm: ValueRange,
     /// Structures with a cell and no periodic axis.
     pub num_ignored_cells: usize,
+    /// Directed edges over atoms, by structure.
+    pub edges_per_atom_range: ValueRange,
+    /// Atoms without a neighbour.
+    pub num_lonely_atoms: u64,
+    /// The first structure with such an atom.
+    pub first_lonely: Option<Origin>,
 }
 
 impl FileReport {
@@ -136,6 +143,9 @@ impl FileReport {
             energy_per_atom: ValueRange::default(),
             force_norm: ValueRange::default(),
             num_ignored_cells: 0,
+            edges_per_atom_range: ValueRange::default(),
+            num_lonely_atoms: 0,
+            first_lonely: None,
         }
     }
 
@@ -160,10 +170,12 @@ impl FileReport {
         self.energy_per_atom.merge(&other.energy_per_atom);
         self.force_norm.merge(&other.force_norm);
         self.num_ignored_cells += other.num_ignored_cells;
+        self.edges_per_atom_range.merge(&other.edges_per_atom_range);
+        self.num_lonely_atoms += other.num_lonely_atoms;
     }
 }
 
-/// Two structures that are the same to the last bit.
+/// Two structures that are the same, to the last bit or but for rotation, reflection and order of the atoms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duplicate {
     /// Role and origin of the first.
@@ -187,6 +199,10 @@ pub struct DatasetReport {
     pub num_duplicates_within: usize,
     /// Structures that repeat one of another role.
     pub num_duplicates_between: usize,
+    /// Rank and unknowns of the fit of atomic energies, when it was made for a single task.
+    pub energy_fit_rank: Option<(usize, usize)>,
+    /// What a check of the data found; empty before it is made.
+    pub findings: Vec<Finding>,
     /// Sentences on what may be wrong though training is possible.
     pub warnings: Vec<String>,
     /// Wall time of the pass, s.
@@ -238,7 +254,28 @@ impl fmt::Display for DatasetReport {
         for warning in &self.warnings {
             wrapped(f, "", &format!("warning: {warning}"))?;
         }
+        for finding in &self.findings {
+            f.write_str(&finding.paragraph())?;
+        }
         Ok(())
+    }
+}
+
+impl Finding {
+    /// The finding with its subject, and its severity unless it is a note, in lines of at most 100 columns.
+    pub fn paragraph(&self) -> String {
+        let severity = match self.severity {
+            Severity::Note => String::new(),
+            other => format!("{other}: "),
+        };
+        let mut text = String::new();
+        wrapped(
+            &mut text,
+            "",
+            &format!("{severity}{}: {self}", self.subject),
+        )
+        .expect("writing to a string does not fail");
+        text
     }
 }
 
@@ -307,7 +344,7 @@ fn label(
 }
 
 /// Writes words in lines of at most `WIDTH` columns, runs of blanks kept.
-fn wrapped(f: &mut fmt::Formatter<'_>, indent: &str, text: &str) -> fmt::Result {
+fn wrapped(f: &mut impl fmt::Write, indent: &str, text: &str) -> fmt::Result {
     let mut line = String::from(indent);
     for word in text.split(' ') {
         let width = line.chars().count() + word.chars().count();

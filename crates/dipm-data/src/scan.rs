@@ -1,7 +1,7 @@
 //! The one pass over the data: statistics, checks and the facts of the pre-flight report.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rayon::prelude::*;
 
@@ -15,7 +15,7 @@ use crate::labels::{LabelKeys, LabelSources};
 use crate::report::{Exclusion, FileReport};
 use crate::species::SpeciesTable;
 use crate::statistics::{Contribution, Statistics};
-use crate::structure::Structure;
+use crate::structure::{Origin, Structure};
 use crate::structure_file::StructureFile;
 
 /// Structures analysed in parallel before their results are added up in file order.
@@ -70,7 +70,8 @@ struct Analysis {
     isolated: Option<u8>,
     sources: LabelSources,
     forces: Option<[f64; 3]>,
-    fingerprint: u64,
+    state: u32,
+    shape: [f64; 2],
     ignored_cell: bool,
 }
 
@@ -171,6 +172,14 @@ impl FileScan {
         report.num_atoms += contribution.num_atoms as u64;
         report.num_edges += contribution.num_edges as u64;
         report.num_ignored_cells += usize::from(analysis.ignored_cell);
+        let lonely = contribution.num_atoms - contribution.neighbor_counts.len();
+        report.num_lonely_atoms += lonely as u64;
+        if lonely > 0 && report.first_lonely.is_none() {
+            report.first_lonely = Some(Origin::new(&report.file, index));
+        }
+        report
+            .edges_per_atom_range
+            .add(contribution.num_edges as f64 / contribution.num_atoms as f64);
         for (z, n) in &contribution.composition {
             *report.elements.entry(*z).or_default() += u64::from(*n);
         }
@@ -189,7 +198,8 @@ impl FileScan {
             index: index as u32,
             num_atoms: contribution.num_atoms as u32,
             num_edges: contribution.num_edges as u32,
-            fingerprint: analysis.fingerprint,
+            state: analysis.state,
+            shape: analysis.shape,
         });
     }
 }
@@ -233,7 +243,8 @@ fn analyse(
         exclusion,
         sources,
         forces: structure.forces.as_deref().map(norms),
-        fingerprint: fingerprint(structure),
+        state: state(structure),
+        shape: crate::duplicates::shape(&graph),
         ignored_cell: structure.cell.is_some() && !structure.is_periodic(),
         contribution: Contribution {
             composition,
@@ -318,25 +329,9 @@ fn neighbor_counts(graph: &Graph) -> Vec<u32> {
     counts
 }
 
-/// Equal for structures with the same atoms, positions, cell and periodicity.
-fn fingerprint(structure: &Structure) -> u64 {
+/// Equal for structures with the same charge, spin and task.
+fn state(structure: &Structure) -> u32 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(&structure.atomic_numbers);
-    // Adding 0 turns −0 into 0.
-    let mut write = |x: &f64| hasher.write_u64((x + 0.0).to_bits());
-    structure
-        .positions
-        .as_flattened()
-        .iter()
-        .for_each(&mut write);
-    if structure.is_periodic() {
-        structure
-            .cell
-            .unwrap_or_default()
-            .as_flattened()
-            .iter()
-            .for_each(&mut write);
-    }
-    hasher.write(&structure.pbc.map(u8::from));
-    hasher.finish()
+    (structure.charge, structure.spin, structure.task).hash(&mut hasher);
+    hasher.finish() as u32
 }

@@ -64,13 +64,14 @@ impl Statistics {
         self.elements.keys().copied().collect()
     }
 
-    /// The dataset info, and a warning where the atomic energies could not be fitted.
+    /// The dataset info, a warning where the atomic energies could not be fitted, and for a single task
+    /// rank and unknowns of that fit.
     pub(crate) fn finish(
         self,
         cutoff: f64,
         max_neighbors_per_atom: Option<usize>,
         task_list: Option<Vec<String>>,
-    ) -> (DatasetInfo, Option<String>) {
+    ) -> (DatasetInfo, Option<String>, Option<(usize, usize)>) {
         let (atoms, structures) = (self.num_atoms as f64, self.num_structures as f64);
         let mut info = DatasetInfo {
             cutoff_distance_angstrom: cutoff,
@@ -89,9 +90,13 @@ impl Statistics {
         };
         let elements = self.elements();
         let mut fits = self.fits;
-        let mut failed = Vec::new();
+        let (mut failed, mut rank) = (Vec::new(), None);
         let mut solve = |task: usize| -> BTreeMap<u8, f64> {
-            let solution = fits.remove(&task).and_then(EnergyFit::solve);
+            let solution = fits.remove(&task).and_then(EnergyFit::solve_with_rank);
+            let solution = solution.map(|solution| {
+                rank = Some((solution.rank, solution.energies.len()));
+                solution.energies
+            });
             solution.unwrap_or_else(|| {
                 failed.push(task.to_string());
                 elements.iter().map(|z| (*z, 0.0)).collect()
@@ -117,7 +122,8 @@ impl Statistics {
         };
         let warning = (!failed.is_empty())
             .then(|| "no energies to fit atomic energies to: they are set to 0".to_owned());
-        (info, warning)
+        let is_single = info.task_list.is_none();
+        (info, warning, rank.filter(|_| is_single))
     }
 }
 

@@ -171,8 +171,8 @@ impl Structure {
         match cell::complete(self.cell.as_ref(), self.pbc) {
             Some(_) => Ok(()),
             None => Err(self.bad_cell(match self.cell {
-                Some(_) => "those cell vectors are zero or not independent".to_owned(),
-                None => "there is no cell".to_owned(),
+                Some(_) => "those cell vectors are zero or not independent; correct the cell, or `pbc` if it is not periodic".to_owned(),
+                None => "there is no cell, or an all-zero one; add the cell, or set `pbc` to false if it is not periodic".to_owned(),
             })),
         }
     }

@@ -132,8 +132,13 @@ fn index_frames(path: &Arc<Path>, file: &File) -> Result<Vec<Frame>, DataError> 
             let shown = String::from_utf8_lossy(&count_line);
             let shown: String = shown.trim().chars().take(60).collect();
             let reason = format!(
-                "line {}: expected the number of atoms, found `{shown}`",
-                start.1
+                "line {}: expected the number of atoms, found `{shown}`{}",
+                start.1,
+                if frames.is_empty() {
+                    ""
+                } else {
+                    "; is the count of the structure before too small?"
+                }
             );
             DataError::broken(path, frames.len(), reason)
         })?;
@@ -143,8 +148,12 @@ fn index_frames(path: &Arc<Path>, file: &File) -> Result<Vec<Frame>, DataError> 
                 .map_err(|e| DataError::io(path, e))?;
             if skipped == 0 {
                 let reason = match seen {
-                    0 => "the file ends before the comment line".to_owned(),
-                    n => format!("the file ends after {} of {count} atoms", n - 1),
+                    0 => "the file ends before the comment line: it is incomplete".to_owned(),
+                    n => format!(
+                        "the file ends after {} of {count} atoms: it is incomplete, or the count of line {} is wrong",
+                        n - 1,
+                        start.1
+                    ),
                 };
                 return Err(DataError::broken(path, frames.len(), reason));
             }
@@ -321,7 +330,7 @@ fn fill_from_pairs(
     keys: &LabelKeys,
 ) -> Result<(), String> {
     if let Some(text) = value(pairs, &["lattice"]) {
-        let numbers = parse_numbers(text)?;
+        let numbers = parse_numbers(text).map_err(|reason| format!("Lattice: {reason}"))?;
         let cell = match numbers[..] {
             [a, b, c] => [[a, 0.0, 0.0], [0.0, b, 0.0], [0.0, 0.0, c]],
             _ if numbers.len() == 9 => tensor(&numbers).expect("nine numbers"),
@@ -348,12 +357,12 @@ fn fill_from_pairs(
     let names = pairs.iter().map(|(key, _)| key.as_str());
     let also = &mut sources.also;
     if let Some(at) = find_key(&keys.energy, names.clone(), also) {
-        structure.energy = Some(parse_number(pairs[at].1.trim())?);
+        structure.energy = Some(named_number(&pairs[at])?);
         sources.energy = Some(pairs[at].0.clone());
     }
     let read_tensor = |at: usize| -> Result<[[f64; 3]; 3], String> {
         let (key, text) = &pairs[at];
-        let numbers = parse_numbers(text)?;
+        let numbers = parse_numbers(text).map_err(|reason| format!("`{key}`: {reason}"))?;
         tensor(&numbers).ok_or(format!("`{key}` has {} numbers, not 9 or 6", numbers.len()))
     };
     let stress = find_key(&keys.stress, names.clone(), also);
@@ -373,19 +382,30 @@ fn fill_from_pairs(
         let multiplicity = integer(pairs, &["spin_multiplicity", "multiplicity"])?;
         structure.spin = multiplicity.map(|m| m - 1);
     }
-    if let Some(text) = value(pairs, &["config_weight", "weight"]) {
-        structure.weight = parse_number(text.trim())?;
+    let is_weight = |key: &str| {
+        ["config_weight", "weight"]
+            .iter()
+            .any(|w| key.eq_ignore_ascii_case(w))
+    };
+    if let Some(pair) = pairs.iter().find(|(key, _)| is_weight(key)) {
+        structure.weight = named_number(pair)?;
     }
     structure.config_type = value(pairs, &["config_type"]).map(str::to_owned);
     Ok(())
 }
 
+/// The number of a pair; the error names its key.
+fn named_number((key, text): &(String, String)) -> Result<f64, String> {
+    parse_number(text.trim()).map_err(|reason| format!("`{key}`: {reason}"))
+}
+
 fn integer(pairs: &Pairs, names: &[&str]) -> Result<Option<i32>, String> {
-    let Some(text) = value(pairs, names) else {
+    let named = |name: &&str| pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+    let Some(pair) = names.iter().find_map(named) else {
         return Ok(None);
     };
-    let number = parse_number(text.trim())?;
+    let number = named_number(pair)?;
     let whole = number.fract() == 0.0 && number.abs() < 1e6;
-    let error = || format!("`{}` is {text}, expected an integer", names[0]);
+    let error = || format!("`{}` is {number}, expected an integer", pair.0);
     whole.then_some(Some(number as i32)).ok_or_else(error)
 }

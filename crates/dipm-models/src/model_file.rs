@@ -42,7 +42,7 @@ impl Model {
             .ok_or_else(|| damaged(lacks("target")))?;
         let target: Target = target.parse()?;
         let (config, dataset_info, predict_stress) =
-            read_metadata(target, &metadata).map_err(damaged)?;
+            read_metadata(target, &metadata, &tensors).map_err(damaged)?;
         let specs = config.build(&dataset_info)?.parameters();
         let mut parameters = Vec::with_capacity(specs.len());
         let mut problems = Vec::new();
@@ -152,6 +152,9 @@ impl Model {
     }
 }
 
+/// Whole numbers up to this are never too large for a file: they may be no widths.
+const SMALLEST_LIMIT: usize = 1024;
+
 fn lacks(key: &str) -> String {
     format!("its metadata lack `{key}`")
 }
@@ -160,6 +163,7 @@ fn lacks(key: &str) -> String {
 fn read_metadata(
     target: Target,
     metadata: &HashMap<String, String>,
+    tensors: &SafeTensors,
 ) -> Result<(ModelConfig, DatasetInfo, bool), String> {
     let text = |key: &str| metadata.get(key).ok_or_else(|| lacks(key));
     let info = DatasetInfo::from_json(text("dataset_info")?)
@@ -168,8 +172,22 @@ fn read_metadata(
         serde_json::from_str(text("config")?).map_err(|e| format!("`config`: {e}"))?;
     let mut config = target.default_config().to_json();
     let known = config.as_object_mut().expect("options are an object");
+    let sizes = tensors
+        .iter()
+        .map(|(_, tensor)| tensor.shape().iter().product());
+    let largest_tensor = sizes.max().unwrap_or(0usize).max(SMALLEST_LIMIT);
     // 0.0.8 writes null for "automatic" even where it does not accept it.
     for (key, value) in written {
+        // a layer has tensors of its own, and a width is a side of one
+        let limit = match key.ends_with("_layers") || key == "num_readout_heads" {
+            true => tensors.len(),
+            false => largest_tensor,
+        };
+        if largest_number(&value) > limit as u64 {
+            return Err(format!(
+                "`config`: `{key}` is {value}, too large for the tensors in the file"
+            ));
+        }
         match known.get_mut(&key) {
             Some(default) if !value.is_null() || target.takes_null(&key) => *default = value,
             Some(_) => {}
@@ -189,6 +207,26 @@ fn read_metadata(
         .parse()
         .map_err(|_| format!("`predict_stress` is `{stress}`"))?;
     Ok((config, info, stress))
+}
+
+/// The largest whole number in a value, also within a text such as `64x0e + 32x1o`.
+///
+/// Sizes of a model multiply to what is allocated before a tensor is looked at, so they are held against
+/// the tensors first.
+fn largest_number(value: &Value) -> u64 {
+    let in_text = |text: &str| {
+        let numbers = text.split(|c: char| !c.is_ascii_digit());
+        let parsed = numbers
+            .filter(|digits| !digits.is_empty())
+            .map(|digits| digits.parse().unwrap_or(u64::MAX));
+        parsed.max().unwrap_or(0)
+    };
+    match value {
+        Value::Number(number) => number.as_u64().unwrap_or(0),
+        Value::String(text) => in_text(text),
+        Value::Array(values) => values.iter().map(largest_number).max().unwrap_or(0),
+        Value::Object(_) | Value::Null | Value::Bool(_) => 0,
+    }
 }
 
 /// Gives the keys of an `atomic_energies` map new names; entries without one are dropped.

@@ -33,6 +33,11 @@ pub enum Command {
     /// Reads the sections `model`, `dataset` and `train`, checks configuration and data before the first step,
     /// trains, tests, and saves the best model. Exit code 2 for a wrong configuration, 1 for a run that failed.
     Train(TrainArgs),
+    /// Check configuration and data, and predict time and memory, without training
+    ///
+    /// Looks for wrong units, signs, outliers, duplicates, missing elements and neighbours. `dipm train` does the same
+    /// before its first step. Exit code 1 where something cannot be right.
+    Check(CheckArgs),
     /// Energies, forces and stress of structures
     Predict(PredictArgs),
     /// Time training steps and evaluations of a configuration
@@ -64,6 +69,20 @@ pub struct TrainArgs {
     /// Continue a run although its configuration or data were changed in a way that changes the result
     #[arg(long)]
     pub accept_changes: bool,
+    /// Train although the check of the data found what cannot be right
+    #[arg(long)]
+    pub ignore_findings: bool,
+}
+
+/// Arguments of `dipm check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The YAML file
+    #[arg(value_name = "FILE")]
+    pub config: PathBuf,
+    /// Paths that replace those of the file
+    #[command(flatten)]
+    pub data: DataArgs,
 }
 
 /// Dataset paths given on the command line.

@@ -2,8 +2,8 @@
 
 use crate::run_config::DatasetSection;
 use dipm_data::{
-    BatchLimits, DataError, Dataset, DatasetInfo, DatasetOptions, Loader, LoaderOptions, Prepared,
-    SpeciesTable, prepare,
+    Batch, BatchLimits, DataError, Dataset, DatasetInfo, DatasetOptions, Loader, LoaderOptions,
+    Prepared, SpeciesTable, prepare,
 };
 use std::sync::Arc;
 
@@ -38,6 +38,43 @@ impl Datasets {
         })
     }
 
+    /// Looks for what is wrong in the data; the findings go into the report.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn check(&mut self) -> Result<(), DataError> {
+        self.prepared.report.findings = dipm_data::check(&self.prepared, &self.section.options)?;
+        Ok(())
+    }
+
+    /// The first batches of the first epoch, read on this thread.
+    ///
+    /// # Errors
+    /// Those of [`Datasets::loader`] and of reading.
+    pub fn first_batches(&self, count: usize) -> Result<Vec<Batch>, DataError> {
+        let (dataset, mut options) = (&self.prepared.train, self.loader_options(true)?);
+        (options.num_workers, options.load_into_memory) = (Some(0), false);
+        let loader = Loader::new(dataset.clone(), options)?;
+        loader.epoch(0, 0).take(count).collect()
+    }
+
+    /// Most directed edges that a batch of the training set can have.
+    ///
+    /// # Errors
+    /// [`DataError::Options`] for limits that do not fit the data.
+    pub fn most_edges(&self) -> Result<u64, DataError> {
+        let (dataset, options) = (&self.prepared.train, self.loader_options(true)?);
+        let edges = |item| dataset.size(item).map_or(0, |(_, edges)| u64::from(edges));
+        let mut sizes: Vec<u64> = (0..dataset.len()).map(edges).collect();
+        sizes.sort_unstable_by_key(|edges| std::cmp::Reverse(*edges));
+        let largest = sizes.iter().take(options.limits.max_structures).sum();
+        let limit = options
+            .limits
+            .max_edges
+            .map_or(u64::MAX, |edges| edges as u64);
+        Ok(u64::min(largest, limit))
+    }
+
     /// Statistics of the training set.
     pub fn info(&self) -> &DatasetInfo {
         &self.prepared.info
@@ -48,6 +85,10 @@ impl Datasets {
     /// # Errors
     /// [`DataError::StructureTooLarge`] when a structure exceeds `max_n_node` or `max_n_edge` alone.
     pub fn loader(&self, dataset: &Arc<Dataset>, training: bool) -> Result<Loader, DataError> {
+        Loader::new(dataset.clone(), self.loader_options(training)?)
+    }
+
+    fn loader_options(&self, training: bool) -> Result<LoaderOptions, DataError> {
         let options = &self.section.options;
         let limits = BatchLimits::from_options(
             options.batch_size,
@@ -63,6 +104,6 @@ impl Datasets {
         loader.num_workers = self.section.num_workers;
         loader.num_batch_prefetch = self.section.num_batch_prefetch;
         loader.load_into_memory = self.section.load_into_memory;
-        Loader::new(dataset.clone(), loader)
+        Ok(loader)
     }
 }

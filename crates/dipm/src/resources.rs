@@ -31,3 +31,13 @@ pub fn peak_memory_mib() -> f64 {
     };
     usage.ru_maxrss as f64 / per_mib
 }
+
+/// Memory that the system can still give without swapping, in MiB, where it says so.
+pub fn available_memory_mib() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
+}

@@ -415,3 +415,77 @@ fn a_run_that_is_not_finite_leaves_its_batch_and_the_operation_is_found() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.matches("batch skipped").count() >= 4, "{error}");
 }
+
+/// The quickstart training set as extended XYZ, its forces multiplied.
+fn with_forces(directory: &Path, name: &str, factor: f64) {
+    use dipm::data::{LabelKeys, StructureFile, XyzWriter};
+    let file = StructureFile::open(format!("{DATA}/ethanol_train.h5")).unwrap();
+    let mut writer = XyzWriter::create(directory.join(name)).unwrap();
+    for i in 0..60 {
+        let (mut structure, _) = file.read(i, &LabelKeys::default()).unwrap();
+        let forces = structure.forces.iter_mut().flatten().flatten();
+        forces.for_each(|x| *x *= factor);
+        writer.write(&structure).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+#[test]
+fn good_data_are_checked_and_what_training_costs_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    config(directory.path(), "good", 3, "");
+    let text = String::from_utf8(run(directory.path(), &["check", "good.yaml"]).stdout).unwrap();
+    for part in [
+        "units: nothing speaks against eV",
+        "forces: energies and forces agree",
+        "elements: H, C, O in every set",
+        "determine 1 of 3 energies",
+        "neighbours: 8.0 neighbours an atom within 5 Å",
+        "cost: a step on 4 structures, 36 atoms, 288 edges takes",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(
+        !text.contains("warning:") && text.ends_with("ready to train\n"),
+        "{text}"
+    );
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+    let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "nothing is written: {left:?}");
+}
+
+#[test]
+fn data_that_cannot_be_right_are_refused_unless_told_otherwise() {
+    let directory = tempfile::tempdir().unwrap();
+    with_forces(directory.path(), "kcal.xyz", 23.0605);
+    config(directory.path(), "wrong", 1, "");
+    for command in ["check", "train"] {
+        let arguments = [command, "wrong.yaml", "--train-data", "kcal.xyz"];
+        let output = dipm(directory.path(), &arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let table = String::from_utf8(output.stdout)
+            .unwrap()
+            .replace("\n    ", " ");
+        for part in [
+            "error: forces: energies and forces do not belong together",
+            "kcal/mol/Å",
+            "kcal.xyz, structure ",
+        ] {
+            assert!(table.contains(part), "{part} in {table}");
+        }
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains("--ignore-findings"), "{message}");
+    }
+    let arguments = [
+        "train",
+        "wrong.yaml",
+        "--train-data",
+        "kcal.xyz",
+        "--ignore-findings",
+    ];
+    run(directory.path(), &arguments);
+    assert!(directory.path().join("wrong.safetensors").is_file());
+}

@@ -1,6 +1,7 @@
 //! The commands, and how they fail.
 
 mod bench;
+mod check;
 mod debug_batch;
 mod derivatives;
 mod predict;
@@ -29,6 +30,12 @@ pub enum Failure {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The check of the data found what cannot be right.
+    #[error(
+        "the data cannot be right, see the {0} above marked `error`; correct them, or train on them all the same with \
+             --ignore-findings"
+    )]
+    Findings(String),
     /// A file could not be written.
     #[error("could not write {path}: {source}")]
     Write {
@@ -83,6 +90,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
     }
     match cli.command {
         Command::Train(args) => training::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Bench(args) => bench::run(&args, started),
         Command::DebugBatch(args) => debug_batch::run(&args),

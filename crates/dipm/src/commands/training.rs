@@ -1,6 +1,6 @@
 //! `dipm train`
 
-use super::{Failure, overrides};
+use super::{Failure, check, overrides};
 use crate::cli::TrainArgs;
 use crate::config;
 use crate::datasets::Datasets;
@@ -25,8 +25,12 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     let config = config::read(&args.config, &overrides(&args.data))?;
     check_save_path(&config.train.save_path)?;
     run_logs::check(&config)?;
-    let datasets = Datasets::open(&config.dataset)?;
+    let mut datasets = Datasets::open(&config.dataset)?;
+    datasets.check()?;
     println!("{}", datasets.prepared.report);
+    if !args.ignore_findings {
+        check::refuse_errors(&datasets.prepared.report.findings)?;
+    }
     let model = new_model(&config, &datasets)?;
     match config.train.dtype {
         ComputeType::F32 => train::<f32>(args, &config, &datasets, &model, started),
@@ -117,6 +121,9 @@ fn train<T: Real + dipm_models::Real>(
     let parameters = flat_parameters::<T>(model);
     if args.explain_plan {
         return explain(&mut objective, &parameters, &train, config);
+    }
+    for finding in check::cost(&mut objective, &parameters, config, datasets)? {
+        print!("{}", finding.paragraph());
     }
     tracing::info!(
         "{} parameters, {} structures to train on, {} threads",

@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
-/// Most values of a document, aliases expanded; a configuration has a hundred.
+/// Most values of a document, aliases expanded and anchors counted twice; a configuration has a hundred.
 const MOST_NODES: usize = 100_000;
+/// Most bytes that aliases may add, texts included.
+const MOST_ALIASED: usize = 1 << 20;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +99,7 @@ pub fn parse(source: &str) -> Result<Option<Node>, SyntaxError> {
         anchors: HashMap::new(),
         root: None,
         count: 0,
+        aliased: 0,
     };
     for event in Parser::new_from_str(source) {
         let (event, span) = event.map_err(|error| {
@@ -142,6 +145,7 @@ struct Builder<'s> {
     anchors: HashMap<usize, Node>,
     root: Option<Node>,
     count: usize,
+    aliased: usize,
 }
 
 impl Builder<'_> {
@@ -172,13 +176,20 @@ impl Builder<'_> {
                 self.put(open.node, open.anchor)
             }
             Event::Alias(anchor) => {
-                let Some(mut node) = self.anchors.get(&anchor).cloned() else {
+                let Some(node) = self.anchors.get(&anchor) else {
                     let message = "an alias must not refer to what contains it".to_owned();
                     return Err(SyntaxError { message, span });
                 };
-                node.span = span;
-                self.count += size(&node);
-                self.put(node, 0)
+                // before the copy is made: a few aliases of aliases multiply to any size
+                let (values, bytes) = size(node);
+                self.count += values;
+                self.aliased += bytes;
+                if self.count > MOST_NODES || self.aliased > MOST_ALIASED {
+                    let message = "aliases repeat too much".to_owned();
+                    return Err(SyntaxError { message, span });
+                }
+                let value = node.value.clone();
+                self.put(Node { value, span }, 0)
             }
             Event::DocumentStart(..) if self.root.is_some() => Err(SyntaxError {
                 message: "a second document begins here, expected one".to_owned(),
@@ -208,6 +219,14 @@ impl Builder<'_> {
             return Err(SyntaxError { message, span });
         }
         if anchor > 0 {
+            let (values, bytes) = size(&node);
+            self.count += values;
+            self.aliased += bytes;
+            if self.count > MOST_NODES || self.aliased > MOST_ALIASED {
+                let message = "anchors hold too much".to_owned();
+                let span = node.span;
+                return Err(SyntaxError { message, span });
+            }
             self.anchors.insert(anchor, node.clone());
         }
         let Some(open) = self.open.last_mut() else {
@@ -232,11 +251,15 @@ impl Builder<'_> {
     }
 }
 
-/// Values inside and including a node.
-fn size(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::Scalar { .. } => 0,
-        Value::List(items) => items.iter().map(size).sum(),
-        Value::Map(entries) => entries.iter().map(|(k, v)| size(k) + size(v)).sum(),
+/// Values inside and including a node, and bytes of their texts.
+fn size(node: &Node) -> (usize, usize) {
+    let add = |(values, bytes), node: &Node| {
+        let (more, text) = size(node);
+        (values + more, bytes + text)
+    };
+    match &node.value {
+        Value::Scalar { text, .. } => (1, text.len()),
+        Value::List(items) => items.iter().fold((1, 0), add),
+        Value::Map(entries) => entries.iter().flat_map(|(k, v)| [k, v]).fold((1, 0), add),
     }
 }
