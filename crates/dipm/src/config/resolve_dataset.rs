@@ -161,7 +161,9 @@ fn check_path(path: &Path, problems: &mut Vec<Problem>, problem: impl FnOnce(Str
         Err(DataError::Io { .. }) if !path.exists() => {
             let problem = problem(format!("there is no file or directory {shown}"));
             problems.push(match problem.span.is_some() && path.is_relative() {
-                true => problem.label("looked for in the working directory and beside this file"),
+                true => {
+                    problem.label("looked for in the working directory and beside the YAML file")
+                }
                 false => problem,
             });
         }

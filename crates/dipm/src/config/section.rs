@@ -32,11 +32,13 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Reads a section and reports all that is wrong with single keys, but for those to `skip`.
+    /// Reads a section and reports all that is wrong with single keys, but for those to `skip`. Messages about
+    /// unknown keys list the `known` ones.
     pub(super) fn read(
         section: Section,
         place: Option<Range<usize>>,
         node: Option<&Node>,
+        known: &[&'static str],
         skip: impl Fn(&str) -> bool,
         problems: &mut Vec<Problem>,
     ) -> Self {
@@ -52,7 +54,7 @@ impl Values {
                     .iter()
                     .filter(|(key, _)| !key.text().is_some_and(&skip))
                 {
-                    values.take(key, value, problems);
+                    values.take(key, value, known, problems);
                 }
             }
             Some((_, node)) if !node.is_null() => {
@@ -67,10 +69,15 @@ impl Values {
         values
     }
 
-    fn take(&mut self, key: &Node, node: &Node, problems: &mut Vec<Problem>) {
+    fn take(&mut self, key: &Node, node: &Node, known: &[&str], problems: &mut Vec<Problem>) {
         let name = key.text().expect("keys are scalars");
         let Some(row) = self.section.key(name) else {
-            problems.push(unknown_key(Some(self.section), name, key.span.clone()));
+            problems.push(unknown_key(
+                Some(self.section),
+                known,
+                name,
+                key.span.clone(),
+            ));
             return;
         };
         if self.entries.contains_key(row.name) {
