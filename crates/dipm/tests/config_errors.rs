@@ -143,7 +143,7 @@ fn values_out_of_range_say_the_range() {
         "`train_num_to_load` is `1.5`",
         "`ema_decay` is `1.1`",
         "`peak_learning_rate` is `0`",
-        "`weight_decay` must be at least 0",
+        "`weight_decay` must be a finite number of at least 0",
     ];
     check("ranges", &yaml, &expected);
 }
@@ -611,6 +611,11 @@ fn a_missing_configuration_is_an_error() {
     assert!(
         error.to_string().contains("cannot read no/such.yaml"),
         "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("`dipm init ARCHITECTURE no/such.yaml` writes one")
     );
     let folder = folder();
     let path = folder.path().join("latin.yaml");

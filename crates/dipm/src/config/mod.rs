@@ -68,8 +68,18 @@ pub fn read(path: &Path, overrides: &Overrides) -> Result<RunConfig, ConfigError
     let source = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let message = format!("cannot read {}: {error}", path.display());
-            return refuse("", vec![Problem::anywhere(message)]);
+            let shown = path.display();
+            let problem = Problem::anywhere(format!("cannot read {shown}: {error}"));
+            let help = format!("`dipm init ARCHITECTURE {shown}` writes one to begin with");
+            let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+            return refuse(
+                "",
+                vec![if is_absent {
+                    problem.help(help)
+                } else {
+                    problem
+                }],
+            );
         }
     };
     let source = match String::from_utf8(source) {
@@ -89,8 +99,20 @@ pub fn read(path: &Path, overrides: &Overrides) -> Result<RunConfig, ConfigError
     let root = match tree::parse(&source) {
         Ok(root) => root,
         Err(error) => {
+            let says = |part| error.message.contains(part);
+            let help = if says("tabs") {
+                "indent with blanks instead of tabs"
+            } else if says("second document") {
+                "one file describes one run: remove `---` and what follows"
+            } else {
+                "look in this line and above it for a bracket or quote that is not closed, a colon that is missing, \
+                 or a line that is not indented like its neighbours"
+            };
             let problem = Problem::at(error.span, format!("not YAML: {}", error.message));
-            return refuse(&source, vec![problem.label("reading stopped here")]);
+            return refuse(
+                &source,
+                vec![problem.label("reading stopped here").help(help)],
+            );
         }
     };
     let root = assignments::apply(root, overrides, &mut sources, &mut problems);

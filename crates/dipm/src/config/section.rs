@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::error::Problem;
-use super::schema::{Key, Section, Support};
+use super::examples::example;
+use super::explain::meaning;
+use super::schema::{Key, Kind, Section, Support};
 use super::suggest::unknown_key;
 use super::tree::{Node, Value, parse as parse_yaml};
 use super::values::{Parsed, parse};
@@ -88,6 +90,7 @@ impl Values {
         let value = match node.is_null() {
             true => None,
             false => parse(&row.kind, node, name)
+                .map_err(|problem| with_meaning(problem, row))
                 .and_then(|value| supported(row, node, &value).map(|()| value))
                 .map_err(|problem| problems.push(problem))
                 .ok(),
@@ -106,12 +109,12 @@ impl Values {
         for key in keys.iter().filter(|key| !self.entries.contains_key(*key)) {
             let row = self.section.key(key).expect("the table has all keys");
             let message = format!("`{}` lacks the required key `{key}`", self.section.name());
-            let label = format!("add `{key}:` with {}", row.kind.expected());
-            problems.push(
-                Problem::at(place.clone(), message)
-                    .label(label)
-                    .help(row.doc),
-            );
+            let label = format!("add for example `{key}: {}`", example(self.section, row));
+            let help = match row.kind {
+                Kind::Text | Kind::Path => meaning(row),
+                kind => format!("{} Expected {}.", meaning(row), kind.expected()),
+            };
+            problems.push(Problem::at(place.clone(), message).label(label).help(help));
         }
     }
 
@@ -197,6 +200,18 @@ pub(super) fn default(row: &Key) -> Option<Parsed> {
         true => None,
         false => Some(parse(&row.kind, &node, row.name).expect("defaults are of their kind")),
     }
+}
+
+/// A wrong value with its unit, and what the key means.
+fn with_meaning(mut problem: Problem, row: &Key) -> Problem {
+    let expected = row.kind.expected();
+    let whole = |label: &&mut String| label.ends_with(&expected) && !row.unit.is_empty();
+    if let Some(label) = problem.label.as_mut().filter(whole) {
+        *label += &format!(" ({})", row.unit);
+    }
+    let help = || format!("`{}`: {}", row.name, meaning(row));
+    problem.help.get_or_insert_with(help);
+    problem
 }
 
 /// Refuses what comes in a later version.
