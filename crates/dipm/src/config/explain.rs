@@ -48,10 +48,8 @@ fn unknown(word: &str, name: &str) -> String {
     let mut message = format!("there is no key `{word}`");
     let section_of = |name: &str| {
         let sections = Section::ALL.into_iter().filter(|s| s.key(name).is_some());
-        sections
-            .map(Section::name)
-            .collect::<Vec<_>>()
-            .join(" and ")
+        let names: Vec<String> = sections.map(|s| format!("`{}`", s.name())).collect();
+        names.join(" and ")
     };
     let known: Vec<&str> = Section::ALL
         .iter()

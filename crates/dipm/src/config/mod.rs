@@ -11,6 +11,7 @@ mod error;
 mod examples;
 mod explain;
 mod json_schema;
+mod key_tests;
 mod keys_dataset;
 mod keys_model;
 mod keys_train;
@@ -30,6 +31,7 @@ pub use document::documentation;
 pub use error::{ConfigError, Problem};
 pub use explain::explain;
 pub use json_schema::json_schema;
+pub use key_tests::{GOLDEN_OPTIONS, Test, tests_of};
 pub use template::template;
 
 use std::path::{Path, PathBuf};
