@@ -132,8 +132,8 @@ fn of_target(target: Target, file: &str) -> String {
     ] {
         text += &format!("\n{}:\n", section.name());
         let rows = section.keys().iter().filter(|row| {
-            let of_other = section == Section::Model && !OWN.contains(&row.name);
-            !(of_other && !has(target, row.name))
+            let is_option = section == Section::Model && !OWN.contains(&row.name);
+            !is_option || has(target, row.name)
         });
         let (set, left): (Vec<&'static Key>, Vec<_>) =
             rows.partition(|row| values.iter().any(|(key, _)| *key == row.name));

@@ -228,10 +228,13 @@ fn as_many_checkpoints_are_kept_as_asked() {
 
 #[test]
 fn checkpoints_within_an_epoch_come_on_request() {
-    // one epoch of 110 batches, stopped as soon as there is a checkpoint
+    // one epoch of 220 batches, which takes seconds, stopped as soon as there is a checkpoint
     let config = Config::ethanol()
+        .model("num_layers", "3")
+        .model("node_irreps", "64x0e + 32x1o + 16x2e")
+        .model("l_max", "2")
         .without("train_num_to_load")
-        .dataset("batch_size", "2")
+        .dataset("batch_size", "1")
         .train("num_epochs", "1")
         .train("checkpoint_interval_minutes", "0.0000001");
     let folder = tempfile::tempdir().unwrap();
