@@ -513,6 +513,38 @@ fn options_of_the_architecture_are_checked_by_it() {
 }
 
 #[test]
+fn options_of_other_architectures_are_checked_by_them() {
+    for (name, target, options, parts) in [
+        (
+            "mace",
+            "MACE",
+            "readout_irreps: [16x0e]\ncorrelation: 7\nnode_symmetry: 5\nforce_head: true",
+            &[
+                "`readout_irreps` is not as MACE has it",
+                "`correlation`",
+                "`node_symmetry`",
+                "`force_head`",
+            ][..],
+        ),
+        (
+            "visnet",
+            "ViSNet",
+            "l_max: 3\nnum_channels: 30\nnum_heads: 4",
+            &["`l_max`", "`num_channels`"],
+        ),
+        (
+            "equiformer",
+            "EquiformerV2",
+            "lmax: 2\nmmax: 3\ngrid_resolution: 3\nalpha_drop: 1.0\nnorm_type: batch",
+            &["`mmax`", "`grid_resolution`", "`alpha_drop`", "`norm_type`"],
+        ),
+    ] {
+        let yaml = with(options, "", "").replace("NequIP", target);
+        check(name, &yaml, parts);
+    }
+}
+
+#[test]
 fn stages_need_weights_that_fit() {
     check(
         "stages_missing",
@@ -659,6 +691,36 @@ fn any_text_ends_in_a_configuration_or_an_error() {
         std::fs::write(&path, &text).unwrap();
         if let Err(error) = read(&path, &Overrides::default()) {
             assert!(!error.problems().is_empty());
+            assert!(error.render(100, true).len() > 10);
+        }
+    }
+}
+
+#[test]
+fn any_argument_ends_in_a_configuration_or_an_error() {
+    let folder = folder();
+    let path = folder.path().join("train.yaml");
+    std::fs::write(&path, with("", "", "")).unwrap();
+    let arguments = [
+        "train.stage_splits=[0.5, 0.5]",
+        "model.atomic_energies={H: -13.6, Ö: \"ü\"}",
+        "dataset.train_dataset_paths=&a [train.xyz, *a]",
+        "träin.löss=é: [ü",
+        "model.target='NequIP",
+        "dataset..=...",
+        "train.loss=---\nmse\n---\nx",
+        "=",
+        "",
+    ];
+    for argument in arguments {
+        for (end, _) in argument.char_indices().chain([(argument.len(), ' ')]) {
+            let overrides = set(&[&argument[..end], "train.grad_norm=ä"]);
+            let error = read(&path, &overrides).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .contains("`--set train.grad_norm=ä`: `grad_norm` is `ä`")
+            );
             assert!(error.render(100, true).len() > 10);
         }
     }

@@ -6,6 +6,8 @@ use dipm_models::{ModelConfig, Target};
 use serde_json::{Map, Value as Json};
 
 use super::error::{Problem, sentence};
+use super::examples::example;
+use super::explain::meaning;
 use super::schema::Section;
 use super::section::Values;
 use super::suggest::nearest;
@@ -170,13 +172,22 @@ pub(super) fn predict_stress(
 fn options(values: &Values, defaults: ModelConfig, problems: &mut Vec<Problem>) -> ModelConfig {
     let target = defaults.target();
     let mut options = defaults.to_json();
-    let known = options.as_object_mut().expect("options are an object");
-    known.extend(given(values, target, problems));
-    target.read_config(options).unwrap_or_else(|message| {
-        let place = values.place.clone().unwrap_or(0..0);
-        problems.push(Problem::at(place, message));
-        defaults
-    })
+    for (key, value) in given(values, target, problems) {
+        let former = std::mem::replace(&mut options[&key], value);
+        if let Err(message) = target.read_config(options.clone()) {
+            let row = Section::Model.key(&key).expect("the table has all keys");
+            let message = format!(
+                "`{key}` is not as {} has it: {message}",
+                display(target.name())
+            );
+            let label = format!("for example `{key}: {}`", example(Section::Model, row));
+            let problem = values.problem(&key, message).label(label);
+            problems.push(problem.help(format!("`{key}`: {}", meaning(row))));
+            options[&key] = former;
+        }
+    }
+    let config = target.read_config(options);
+    config.expect("what could not be read was taken back")
 }
 
 /// The options that are given.
