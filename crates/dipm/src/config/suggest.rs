@@ -70,7 +70,7 @@ pub(super) fn unknown_key(
         let found = section.map_or("at the top of the file".to_owned(), |s| {
             format!("in `{}`", s.name())
         });
-        return Problem::at(span, format!("there is no key `{name}` {found}")).label(*advice);
+        return Problem::at(span, format!("unknown key `{name}` {found}")).label(*advice);
     }
     let homes = homes(name);
     if !homes.is_empty() {
