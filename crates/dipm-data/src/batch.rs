@@ -79,6 +79,15 @@ impl Batch {
         Ok(batch)
     }
 
+    /// Length of an edge, Å: |r_receiver − r_sender + shift · cell|.
+    pub fn edge_length(&self, edge: usize) -> f64 {
+        let [from, to] = [&self.senders, &self.receivers].map(|ends| ends[edge] as usize);
+        let difference = |k: usize| {
+            self.positions[to][k] - self.positions[from][k] + self.shift_vectors[edge][k]
+        };
+        (0..3).map(|k| difference(k).powi(2)).sum::<f64>().sqrt()
+    }
+
     fn with_capacity(graphs: &[&Graph]) -> Self {
         let num_atoms = graphs.iter().map(|g| g.num_atoms()).sum();
         let num_edges = graphs.iter().map(|g| g.num_edges()).sum();

@@ -59,6 +59,11 @@ impl<'g> Field<'g> {
         self.graph
     }
 
+    /// Number of its node: operands have smaller ones.
+    pub fn node(self) -> crate::NodeId {
+        self.id
+    }
+
     /// The space of the rows.
     pub fn space(self) -> Space {
         self.graph.nodes.borrow()[self.id].space

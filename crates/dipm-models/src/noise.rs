@@ -3,6 +3,7 @@
 use dipm_field::{Bindings, Field, Graph, Space};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::Real;
 use crate::parameters::fnv1a;
@@ -77,7 +78,7 @@ impl NoiseSpec {
 
 /// Which random numbers are drawn: they are a function of this key and of their names alone, so
 /// that neither the number of threads nor an interruption of the run changes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NoiseKey {
     /// Of the run.
     pub seed: u64,

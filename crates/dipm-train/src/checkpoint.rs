@@ -209,18 +209,7 @@ impl<T: Real> CheckpointView<'_, T> {
         directory: &Path,
         layout: &ParameterLayout,
     ) -> Result<(), TrainError> {
-        let path = directory.join(TENSORS);
-        let groups = self.groups();
-        let tensors = groups.iter().flat_map(|(group, flat)| {
-            let named = layout.split(flat);
-            named.map(move |(name, shape, values)| {
-                (format!("{group}.{name}"), Tensor { shape, values })
-            })
-        });
-        let metadata = HashMap::from([("format".to_owned(), FORMAT.to_string())]);
-        safetensors::serialize_to_file(tensors, Some(metadata), &path)
-            .map_err(|error| TrainError::io("write", &path)(std::io::Error::other(error)))?;
-        sync(&path)?;
+        write_tensors(&directory.join(TENSORS), layout, &self.groups())?;
         let path = directory.join(STATE);
         let text = serde_json::to_string_pretty(&self.state).expect("state has string keys");
         fs::write(&path, text).map_err(TrainError::io("write", &path))?;
@@ -305,6 +294,35 @@ pub fn read_state(directory: &Path) -> Result<TrainingState, TrainError> {
         }
         _ => serde_json::from_value(value).map_err(damaged),
     }
+}
+
+/// Writes the tensors `GROUP.NAME` of flat buffers and waits until they are on the disk.
+pub(crate) fn write_tensors<T: Real>(
+    path: &Path,
+    layout: &ParameterLayout,
+    groups: &[(&'static str, &[T])],
+) -> Result<(), TrainError> {
+    let tensors = groups.iter().flat_map(|(group, flat)| {
+        let named = layout.split(flat);
+        named
+            .map(move |(name, shape, values)| (format!("{group}.{name}"), Tensor { shape, values }))
+    });
+    let metadata = HashMap::from([("format".to_owned(), FORMAT.to_string())]);
+    safetensors::serialize_to_file(tensors, Some(metadata), path)
+        .map_err(|error| TrainError::io("write", path)(std::io::Error::other(error)))?;
+    sync(path)
+}
+
+/// Reads the tensors `group.NAME` of a file into one flat buffer.
+pub(crate) fn read_tensors<T: Real>(
+    path: &Path,
+    layout: &ParameterLayout,
+    group: &str,
+) -> Result<Vec<T>, TrainError> {
+    let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|error| TrainError::checkpoint(path, format!("it is damaged: {error}")))?;
+    read_group(path, &tensors, group, layout)
 }
 
 /// Reads the tensors `group.NAME` into one flat buffer.

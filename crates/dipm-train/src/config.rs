@@ -95,6 +95,18 @@ impl OptimizerConfig {
     }
 }
 
+/// What happens when the loss or the gradient of a batch is infinite or not a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NonFinitePolicy {
+    /// The run stops.
+    #[default]
+    Stop,
+    /// The batch is left out and named in the log; the run stops when it happens too often in a
+    /// row.
+    Skip,
+}
+
 /// The loop over epochs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +125,9 @@ pub struct TrainingLoopConfig {
     /// Batches between two reports of training metrics; once an epoch when absent.
     #[serde(default)]
     pub log_interval: Option<u64>,
+    /// What happens with a batch whose loss or gradient is not finite.
+    #[serde(default)]
+    pub on_non_finite: NonFinitePolicy,
 }
 
 fn default_ema_decay() -> f64 {
@@ -132,6 +147,7 @@ impl TrainingLoopConfig {
             use_ema_params_for_eval: true,
             run_eval_at_start: true,
             log_interval: None,
+            on_non_finite: NonFinitePolicy::Stop,
         }
     }
 

@@ -77,12 +77,16 @@ pub enum TrainError {
     /// A loss or gradient that is infinite or not a number; the parameters were not changed by it.
     #[error(
         "the {quantity} is {value} in epoch {epoch}, batch {batch} (from 0), with {}{}; {}; lower the learning rates or \
-         `grad_norm`, or look at these structures",
+         `grad_norm`, or look at these structures{}",
         if *.suspected { "the prediction not finite for " } else { "the structures " },
         list(.structures),
         match .checkpoint {
             Some(path) => format!("the last good state is {}", path.display()),
             None => "there is no checkpoint yet".to_owned(),
+        },
+        match .dump {
+            Some(path) => format!("; `dipm debug-batch {}` finds the operation", path.display()),
+            None => String::new(),
         }
     )]
     NonFinite {
@@ -101,6 +105,8 @@ pub enum TrainError {
         structures: Vec<Origin>,
         /// The newest checkpoint.
         checkpoint: Option<PathBuf>,
+        /// Where the batch was written to, if the run has an output directory.
+        dump: Option<PathBuf>,
     },
 }
 

@@ -5,10 +5,12 @@
 //! [`checkpoint`] and
 //! [`checkpoints`] (what survives a kill).
 
+mod batch_dump;
 pub mod checkpoint;
 pub mod checkpoints;
 pub mod config;
 mod config_changes;
+mod diagnosis;
 mod ema;
 mod error;
 pub mod loss;
@@ -34,12 +36,14 @@ mod wandb;
 mod wandb_file;
 mod weight_decay;
 
+pub use batch_dump::BatchDump;
 pub use checkpoint::{
     BestModel, Checkpoint, CheckpointView, DataPosition, ParameterLayout, TrainingState,
 };
 pub use checkpoints::{Checkpoints, Restored};
-pub use config::{CheckpointConfig, OptimizerConfig, TrainingLoopConfig};
+pub use config::{CheckpointConfig, NonFinitePolicy, OptimizerConfig, TrainingLoopConfig};
 pub use config_changes::{Change, ResumeRules, changed_keys};
+pub use diagnosis::{Diagnosis, FirstNonFinite, StructureState, diagnose};
 pub use error::TrainError;
 pub use loss::{Labels, LossConfig, LossKind, LossStage, LossTerms, LossWeights, Predictions};
 pub use loss_fields::{LossFields, LossInputs};

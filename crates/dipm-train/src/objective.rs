@@ -2,7 +2,7 @@
 //! neither.
 
 use dipm_data::{Batch, DataError, Loader};
-use dipm_models::NoiseKey;
+use dipm_models::{Model, NoiseKey};
 
 use crate::loss::{Labels, LossTerms, LossWeights, Predictions};
 use crate::{Real, TrainError};
@@ -33,6 +33,12 @@ pub trait Objective<T: Real> {
         parameters: &[T],
         batch: &Batch,
     ) -> Result<(Labels, Predictions), TrainError>;
+
+    /// The model at `parameters`, if there is one, for a dump of a batch that failed.
+    fn model(&self, parameters: &[T]) -> Option<Model> {
+        let _ = parameters;
+        None
+    }
 }
 
 /// A data set cut into batches.

@@ -1,8 +1,10 @@
 //! The loop: epochs of batches, evaluation after each, the best model, the test.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use dipm_data::{Batch, Origin};
+use dipm_models::NoiseKey;
 
 use crate::checkpoint::{BestModel, DataPosition};
 use crate::loss::LossWeights;
@@ -10,7 +12,10 @@ use crate::metrics::Metrics;
 use crate::observer::{Pass, Progress};
 use crate::optimizer::norm;
 use crate::record::{BatchReport, EpochThroughput, EvaluationRecord, IntervalSums, MetricRecord};
-use crate::{Batches, Objective, Observer, Real, TrainError, Trainer};
+use crate::{BatchDump, Batches, NonFinitePolicy, Objective, Observer, Real, TrainError, Trainer};
+
+/// Batches that are skipped in a row, at most.
+const MAX_SKIPPED: u32 = 10;
 
 /// The data sets of a run.
 #[derive(Clone, Copy)]
@@ -128,13 +133,15 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         let mut progress = self.progress(Pass::Training, data);
         observer.pass_started(&progress);
         let mut stream = data.epoch(self.position.epoch, self.position.batch);
+        let mut num_skipped = 0;
         loop {
             let (start, waited) = (Instant::now(), stream.seconds_waited());
             let Some(batch) = stream.next() else { break };
-            let mut report = self.train_batch(&batch?, &weights)?;
+            let Some(mut report) = self.train_or_skip(&batch?, &weights, &mut num_skipped)? else {
+                continue;
+            };
             report.seconds = start.elapsed().as_secs_f64();
             report.seconds_waited = stream.seconds_waited() - waited;
-            self.position.batch += 1;
             self.step += u64::from(report.updated);
             self.interval.add(&report);
             self.epoch_sums.add(&report);
@@ -167,13 +174,37 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         Ok(None)
     }
 
+    /// Trains on a batch and counts it; `None` if it was skipped because it is not finite.
+    fn train_or_skip(
+        &mut self,
+        batch: &Batch,
+        weights: &LossWeights,
+        num_skipped: &mut u32,
+    ) -> Result<Option<BatchReport>, TrainError> {
+        let skips = self.config.training.on_non_finite == NonFinitePolicy::Skip;
+        let report = match self.train_batch(batch, weights) {
+            Ok(report) => {
+                *num_skipped = 0;
+                Some(report)
+            }
+            Err(error @ TrainError::NonFinite { .. }) if skips && *num_skipped < MAX_SKIPPED => {
+                *num_skipped += 1;
+                tracing::warn!("batch skipped: {error}");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        self.position.batch += 1;
+        Ok(report)
+    }
+
     /// Gradient, update, average.
     fn train_batch(
         &mut self,
         batch: &Batch,
         weights: &LossWeights,
     ) -> Result<BatchReport, TrainError> {
-        let noise = dipm_models::NoiseKey {
+        let noise = NoiseKey {
             seed: self.config.seed,
             epoch: self.position.epoch,
             batch: self.position.batch,
@@ -186,7 +217,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         let gradient_norm = norm(&self.gradient);
         for (quantity, value) in [("loss", loss), ("gradient", gradient_norm)] {
             if !value.is_finite() {
-                return Err(self.non_finite(quantity, value, batch));
+                return Err(self.non_finite((quantity, value), batch, weights, noise));
             }
         }
         let step = self
@@ -207,7 +238,22 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
 
     /// The error that names the structures of a batch, those with predictions that are not finite
     /// if there are any.
-    fn non_finite(&mut self, quantity: &'static str, value: f64, batch: &Batch) -> TrainError {
+    /// The batch is written beside the checkpoints.
+    fn non_finite(
+        &mut self,
+        (quantity, value): (&'static str, f64),
+        batch: &Batch,
+        weights: &LossWeights,
+        noise: NoiseKey,
+    ) -> TrainError {
+        let dump = BatchDump::new::<T>((quantity, value), &self.config.loss, weights, noise, batch);
+        let dump = match self.write_dump(&dump) {
+            Ok(path) => path,
+            Err(error) => {
+                tracing::warn!("the batch could not be kept: {error}");
+                None
+            }
+        };
         let predicted = self.objective.predict(&self.parameters, batch);
         let suspects = predicted.map_or_else(
             |_| Vec::new(),
@@ -233,7 +279,19 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
                 suspects
             },
             checkpoint: self.last_checkpoint.clone(),
+            dump,
         }
+    }
+
+    /// Writes a dump into the output directory, if there is one and a model to go with it.
+    fn write_dump(&self, dump: &BatchDump) -> Result<Option<PathBuf>, TrainError> {
+        let model = self.objective.model(&self.parameters);
+        let (Some(checkpoints), Some(model)) = (&self.checkpoints, model) else {
+            return Ok(None);
+        };
+        let directory = dump.directory(checkpoints.directory());
+        dump.write(&directory, &model, &self.layout, &self.parameters)?;
+        Ok(Some(directory))
     }
 
     /// Reports the mean over the batches since the last report, if there were any.

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use dipm_data::Batch;
-use dipm_field::{Bindings, Executor, Graph, Plan, grad};
-use dipm_models::{BatchInputs, Mode, Model, ModelError, NoiseKey, NoiseSpec, Potential};
+use dipm_field::{Bindings, Executor, Field, Graph, NodeId, Plan, grad};
+use dipm_models::{
+    BatchInputs, Mode, Model, ModelError, NoiseKey, NoiseSpec, Parameter, Potential,
+};
 
 use crate::loss::{Labels, LossConfig, LossTerms, LossWeights, Predictions};
 use crate::{LossFields, LossInputs, Objective, ParameterLayout, Real, TrainError};
@@ -33,23 +35,67 @@ struct TrainedParameter {
     gradient: Option<String>,
 }
 
+/// Predictions, loss and its gradient as fields of a graph.
+pub(crate) struct Equations<'g> {
+    pub potential: Potential<'g>,
+    pub fields: LossFields<'g>,
+    /// By each parameter, in the order of the model.
+    pub gradients: Vec<Field<'g>>,
+    /// Where in the graph each part ends.
+    ends: [(&'static str, usize); 3],
+}
+
+impl<'g> Equations<'g> {
+    pub fn new<T: dipm_models::Real>(
+        graph: &'g Graph,
+        model: &Model,
+        loss: &LossConfig,
+        mode: Mode,
+    ) -> Self {
+        let potential = Potential::new(graph, model, T::PRECISION, mode);
+        let of_potential = graph.len();
+        let stress = loss.uses_stress().then_some(potential.stress);
+        let fields = LossFields::new(loss.kind, potential.energies, potential.forces, stress);
+        let of_loss = graph.len();
+        let inputs: Vec<_> = potential
+            .parameters
+            .iter()
+            .map(|(_, field)| *field)
+            .collect();
+        Self {
+            gradients: grad(fields.loss, &inputs),
+            ends: [
+                ("energy", potential.energies.node() + 1),
+                ("forces and stress", of_potential),
+                ("loss", of_loss),
+            ],
+            potential,
+            fields,
+        }
+    }
+
+    /// What a node is part of.
+    pub fn part(&self, node: NodeId) -> &'static str {
+        let ends = self.ends.iter();
+        ends.clone()
+            .find(|(_, end)| node < *end)
+            .map_or("gradient of the loss", |(part, _)| part)
+    }
+}
+
 impl<T: Real + dipm_models::Real> TrainingStep<T> {
     /// Plans loss, gradient and evaluation of a model. The stress is part of the training plan only
     /// if a stage of the loss weighs it. In [`Mode::Evaluation`] loss and gradient are those without
     /// the random numbers of training.
     pub fn new(model: &Model, loss: &LossConfig, mode: Mode) -> Self {
         let graph = Graph::new();
-        let potential = Potential::new(&graph, model, T::PRECISION, mode);
-        let stress = loss.uses_stress().then_some(potential.stress);
-        let fields = LossFields::new(loss.kind, potential.energies, potential.forces, stress);
-        let inputs: Vec<_> = potential
-            .parameters
-            .iter()
-            .map(|(_, field)| *field)
-            .collect();
-        let gradients = grad(fields.loss, &inputs);
-
-        let mut parameters = Vec::with_capacity(inputs.len());
+        let Equations {
+            potential,
+            fields,
+            gradients,
+            ..
+        } = Equations::new::<T>(&graph, model, loss, mode);
+        let mut parameters = Vec::with_capacity(gradients.len());
         let mut outputs = vec![("energy", fields.energy), ("forces", fields.forces)];
         outputs.extend(fields.stress.map(|stress| ("stress", stress)));
         let mut start = 0;
@@ -86,7 +132,7 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
                 ..model.clone()
             },
             layout: ParameterLayout::new(shapes),
-            has_stress_term: stress.is_some(),
+            has_stress_term: fields.stress.is_some(),
             noise: potential.noise,
             parameters,
             training,
@@ -156,6 +202,18 @@ pub fn with_parameters<T: Real>(model: &Model, flat: &[T]) -> Model {
         parameter.values = values.iter().map(|value| value.to_f64() as f32).collect();
     }
     model
+}
+
+/// Adds the parameters of a flat buffer to the bindings, by their names in the layout.
+pub(crate) fn bind_named<'a, T>(
+    bindings: Bindings<'a, T>,
+    layout: &'a ParameterLayout,
+    flat: &'a [T],
+) -> Bindings<'a, T> {
+    let parameters = layout.split(flat);
+    parameters.fold(bindings, |bindings, (name, _, values)| {
+        bindings.input(name, values)
+    })
 }
 
 /// Adds the parameters of a flat buffer to the bindings.
@@ -232,5 +290,18 @@ impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
             stresses: Some(stress.as_chunks::<3>().0.as_chunks::<3>().0.to_vec()),
         };
         Ok((self.labels(batch), predictions))
+    }
+
+    fn model(&self, parameters: &[T]) -> Option<Model> {
+        let named = self.layout.split(parameters);
+        let parameter = |(name, shape, values): (&str, &[usize], &[T])| Parameter {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            values: values.iter().map(|x| x.to_f64() as f32).collect(),
+        };
+        Some(Model {
+            parameters: named.map(parameter).collect(),
+            ..self.model.clone()
+        })
     }
 }

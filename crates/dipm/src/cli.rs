@@ -37,6 +37,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Time training steps and evaluations of a configuration
     Bench(BenchArgs),
+    /// Compute a batch again on which training failed, and find the operation that is not finite
+    DebugBatch(DebugBatchArgs),
     /// Write a first configuration of an architecture, with its options and what they mean
     Init(InitArgs),
     /// What a key of the configuration means, its unit, default and range
@@ -46,6 +48,14 @@ pub enum Command {
     /// For example `dipm schema > dipm.schema.json`, and `# yaml-language-server: $schema=dipm.schema.json` as the
     /// first line of the YAML file.
     Schema,
+}
+
+/// Arguments of `dipm debug-batch`.
+#[derive(Debug, Args)]
+pub struct DebugBatchArgs {
+    /// The directory that the error named: `OUTPUT/non_finite/epoch_E_batch_B`
+    #[arg(value_name = "DIRECTORY")]
+    pub dump: PathBuf,
 }
 
 /// Arguments of `dipm train`.

@@ -370,3 +370,48 @@ fn broken_data_stop_the_run_before_the_first_step() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("data.xyz, structure 1"), "{message}");
 }
+
+#[test]
+fn a_run_that_is_not_finite_leaves_its_batch_and_the_operation_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    // a learning rate at which everything overflows after a few steps
+    let wild = "  init_learning_rate: 1.0e+12\n  peak_learning_rate: 1.0e+12\n  grad_norm: 1.0e+30\n  \
+                run_eval_at_start: false\n";
+    config(directory.path(), "wild", 3, wild);
+    let output = dipm(directory.path(), &["train", "wild.yaml"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let path = error.split("`dipm debug-batch ").nth(1).expect(&error);
+    let path = path.split('`').next().unwrap();
+    let found = run(directory.path(), &["debug-batch", path]);
+    let found = String::from_utf8(found.stdout).unwrap();
+    let quantity = error
+        .split("error: the ")
+        .nth(1)
+        .unwrap()
+        .split(" is ")
+        .next()
+        .unwrap();
+    assert!(found.contains(&format!("the {quantity} was ")), "{found}");
+    for part in [
+        "ethanol_train.h5, structure",
+        "first operation that is not finite",
+        "nequip_model.",
+    ] {
+        assert!(found.contains(part), "no {part} in\n{found}");
+    }
+    // skipped, the run goes on until it is too much
+    config(
+        directory.path(),
+        "skipping",
+        3,
+        &format!("{wild}  on_non_finite: skip\n"),
+    );
+    let output = dipm(directory.path(), &["train", "skipping.yaml"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.matches("batch skipped").count() >= 4, "{error}");
+}

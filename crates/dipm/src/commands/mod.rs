@@ -1,6 +1,7 @@
 //! The commands, and how they fail.
 
 mod bench;
+mod debug_batch;
 mod derivatives;
 mod guidance;
 mod predict;
@@ -88,6 +89,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Train(args) => training::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Bench(args) => bench::run(&args, started),
+        Command::DebugBatch(args) => debug_batch::run(&args),
         Command::Init(args) => guidance::init(&args),
         Command::Explain(args) => guidance::explain(&args),
         Command::Schema => guidance::schema(),

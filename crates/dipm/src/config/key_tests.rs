@@ -11,6 +11,7 @@ const MODEL: &str = "crates/dipm/tests/key_effects/model_keys.rs";
 const DATASET: &str = "crates/dipm/tests/key_effects/dataset_keys.rs";
 const TRAIN: &str = "crates/dipm/tests/key_effects/train_keys.rs";
 const FINE_TUNING: &str = "crates/dipm/tests/fine_tuning.rs";
+const COMMANDS: &str = "crates/dipm/tests/commands.rs";
 const LOGS: &str = "crates/dipm/tests/logs.rs";
 const VALUES: &str = "crates/dipm/tests/config_values.rs";
 const MODEL_GOLDEN: &str = "crates/dipm-models/tests/golden.rs";
@@ -418,6 +419,12 @@ const TESTS: &[(Section, &[&str], &str, &str)] = &[
         &["log_interval"],
         TRAIN,
         "metrics_of_training_come_every_log_interval",
+    ),
+    (
+        Section::Train,
+        &["on_non_finite"],
+        COMMANDS,
+        "a_run_that_is_not_finite_leaves_its_batch_and_the_operation_is_found",
     ),
     (
         Section::Train,

@@ -156,6 +156,17 @@ pub(super) const KEYS: &[Key] = &[
         "How often metrics of training are reported.",
     ),
     key(
+        "on_non_finite",
+        Kind::Word {
+            words: &["stop", "skip"],
+            also: &[],
+        },
+        "stop",
+        "",
+        "What happens when the loss or the gradient of a batch is infinite or not a number: stop the run, or leave \
+         the batch out and say so (ten times in a row at most). Not in 0.0.8.",
+    ),
+    key(
         "extended_metrics",
         Kind::Bool,
         "false",

@@ -3,8 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 
 use dipm_train::{
-    CheckpointConfig, LossConfig, LossKind, LossWeights, OptimizerConfig, TrainError,
-    TrainingLoopConfig,
+    CheckpointConfig, LossConfig, LossKind, LossWeights, NonFinitePolicy, OptimizerConfig,
+    TrainError, TrainingLoopConfig,
 };
 
 use super::error::{Problem, sentence};
@@ -29,6 +29,10 @@ pub(super) fn resolve(
         use_ema_params_for_eval: values.is("use_ema_params_for_eval"),
         run_eval_at_start: values.is("run_eval_at_start"),
         log_interval: values.integer("log_interval"),
+        on_non_finite: match values.text("on_non_finite").as_deref() {
+            Some("skip") => NonFinitePolicy::Skip,
+            _ => NonFinitePolicy::Stop,
+        },
     };
     let accumulated = steps("num_gradient_accumulation_steps");
     let num_gradient_accumulation_steps = u32::try_from(accumulated).unwrap_or_else(|_| {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dipm_data::{Amount, DatasetPaths, LabelKeys, Splits};
-use dipm_train::{LossKind, LossWeights};
+use dipm_train::{LossKind, LossWeights, NonFinitePolicy};
 use serde_json::Value as Json;
 
 use crate::run_config::{ComputeType, DatasetSection, ModelSection, RunConfig, TrainSection};
@@ -166,6 +166,11 @@ fn train(section: &TrainSection) -> Lines {
     lines.add("use_ema_params_for_eval", training.use_ema_params_for_eval);
     lines.add("run_eval_at_start", training.run_eval_at_start);
     lines.add("log_interval", or_null(training.log_interval, |n| n));
+    let on_non_finite = match training.on_non_finite {
+        NonFinitePolicy::Stop => "stop",
+        NonFinitePolicy::Skip => "skip",
+    };
+    lines.add("on_non_finite", on_non_finite);
     lines.add("extended_metrics", section.extended_metrics);
     lines.add(
         "dtype",

@@ -1,0 +1,78 @@
+//! `dipm debug-batch`: why a batch gave a loss or a gradient that is not finite.
+
+use super::Failure;
+use crate::cli::DebugBatchArgs;
+use dipm_models::{Mode, Model};
+use dipm_train::{BatchDump, Diagnosis, Real, TrainingStep, diagnose};
+
+/// Names shown of the parameters whose gradient is not finite.
+const SHOWN: usize = 5;
+
+pub(super) fn run(args: &DebugBatchArgs) -> Result<(), Failure> {
+    let (dump, model) = BatchDump::read(&args.dump)?;
+    let diagnosis = match dump.dtype.as_str() {
+        "F64" => replay::<f64>(args, &dump, &model)?,
+        _ => replay::<f32>(args, &dump, &model)?,
+    };
+    print(&dump, &diagnosis);
+    Ok(())
+}
+
+fn replay<T: Real + dipm_models::Real>(
+    args: &DebugBatchArgs,
+    dump: &BatchDump,
+    model: &Model,
+) -> Result<Diagnosis, Failure> {
+    let layout = TrainingStep::<T>::new(model, &dump.loss, Mode::Training)
+        .layout()
+        .clone();
+    let parameters = BatchDump::read_parameters::<T>(&args.dump, &layout)?;
+    Ok(diagnose(dump, model, &parameters)?)
+}
+
+fn print(dump: &BatchDump, diagnosis: &Diagnosis) {
+    println!(
+        "batch {} (from 0) of epoch {}, in {}: the {} was {}",
+        dump.noise.batch,
+        dump.noise.epoch + 1,
+        dump.dtype,
+        dump.quantity,
+        dump.value
+    );
+    let terms = &diagnosis.loss_terms;
+    println!(
+        "now: loss {:.4e} (energy term {:.4e}, forces {:.4e}, stress {:.4e}), gradient norm {:.4e}",
+        terms.weighted(&dump.weights),
+        terms.energy,
+        terms.forces,
+        terms.stress,
+        diagnosis.gradient_norm
+    );
+    println!(
+        "{:>6} {:>18} {:>15} {:>14}  origin",
+        "atoms", "energy error", "largest force", "shortest edge"
+    );
+    println!("{:>6} {:>18} {:>15} {:>14}", "", "meV/atom", "eV/Å", "Å");
+    for structure in &diagnosis.structures {
+        let error = structure
+            .energy_error
+            .map_or("–".to_owned(), |error| format!("{:.2}", error * 1e3));
+        println!(
+            "{:>6} {error:>18} {:>15.3} {:>14.4}  {}",
+            structure.num_atoms, structure.largest_force, structure.shortest_edge, structure.origin
+        );
+    }
+    let names = &diagnosis.parameters;
+    if !names.is_empty() {
+        let shown = names[..names.len().min(SHOWN)].join(", ");
+        let more = match names.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        println!("gradient not finite: {shown}{more}");
+    }
+    match &diagnosis.first {
+        Some(first) => println!("first operation that is not finite: {first}"),
+        None => println!("every operation is finite: the failure does not come again here"),
+    }
+}
