@@ -128,7 +128,8 @@ impl ArchitectureConfig for LitenConfig {
         let channels =
             format!("is {channels}, expected at least 2 and a multiple of `num_heads` ({heads})");
         expect(divisible, "num_channels", &channels);
-        let learned = "`beta_swish` learns a β a channel, which LiTEN has not";
+        let learned =
+            "`beta_swish` learns a β a channel, which LiTEN has not; silu is like it without β";
         let simple = self.activation != Activation::BetaSwish;
         expect(simple, "activation", learned);
         problems

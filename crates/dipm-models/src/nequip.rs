@@ -118,7 +118,7 @@ impl ArchitectureConfig for NequipConfig {
         expect(depth > 0, "radial_net_n_layers", positive(depth));
         let activation = self.radial_net_nonlinearity;
         let learned =
-            "`beta_swish` learns a β a channel, which the radial network has not".to_owned();
+            "`beta_swish` learns a β a channel, which the radial network has not; silu is like it without β".to_owned();
         expect(
             activation != Activation::BetaSwish,
             "radial_net_nonlinearity",

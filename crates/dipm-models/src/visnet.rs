@@ -108,7 +108,8 @@ impl ArchitectureConfig for VisnetConfig {
         expect(divisible, "num_channels", &channels);
         let degree = format!("is {}, expected 1 or 2", self.l_max);
         expect((1..=2).contains(&self.l_max), "l_max", &degree);
-        let learned = "`beta_swish` learns a β a channel, which ViSNet has not";
+        let learned =
+            "`beta_swish` learns a β a channel, which ViSNet has not; silu is like it without β";
         let simple = |activation| activation != Activation::BetaSwish;
         expect(simple(self.activation), "activation", learned);
         expect(simple(self.attn_activation), "attn_activation", learned);

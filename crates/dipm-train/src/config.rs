@@ -68,7 +68,10 @@ impl OptimizerConfig {
             }
         }
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
-            let problem = format!("must be at least 0, found {}", self.weight_decay);
+            let problem = format!(
+                "must be a finite number of at least 0, found {}",
+                self.weight_decay
+            );
             return Err(TrainError::Config {
                 key: "weight_decay",
                 problem,

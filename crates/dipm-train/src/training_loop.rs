@@ -135,8 +135,14 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         let mut stream = data.epoch(self.position.epoch, self.position.batch);
         let mut num_skipped = 0;
         loop {
-            let (start, waited) = (Instant::now(), stream.seconds_waited());
+            let (mut start, waited) = (Instant::now(), stream.seconds_waited());
             let Some(batch) = stream.next() else { break };
+            // not after the last batch: the end of the epoch is about to be saved
+            if self.position.batch > 0 && self.checkpoint_is_due() {
+                let before = Instant::now();
+                self.save_checkpoint(observer)?;
+                start += before.elapsed();
+            }
             let Some(mut report) = self.train_or_skip(&batch?, &weights, &mut num_skipped)? else {
                 continue;
             };
@@ -160,9 +166,6 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             if observer.stop_requested() {
                 self.save_checkpoint(observer)?;
                 return Ok(Some(self.position));
-            }
-            if self.checkpoint_is_due() {
-                self.save_checkpoint(observer)?;
             }
         }
         if self.position.batch == 0 {

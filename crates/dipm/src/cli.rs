@@ -44,6 +44,15 @@ pub enum Command {
     Bench(BenchArgs),
     /// Compute a batch again on which training failed, and find the operation that is not finite
     DebugBatch(DebugBatchArgs),
+    /// Write a first configuration of an architecture, with its options and what they mean
+    Init(InitArgs),
+    /// What a key of the configuration means, its unit, default and range
+    Explain(ExplainArgs),
+    /// Print a JSON schema of the configuration, with which editors check and complete it
+    ///
+    /// For example `dipm schema > dipm.schema.json`, and `# yaml-language-server: $schema=dipm.schema.json` as the
+    /// first line of the YAML file.
+    Schema,
 }
 
 /// Arguments of `dipm debug-batch`.
@@ -60,7 +69,7 @@ pub struct TrainArgs {
     /// The YAML file
     #[arg(value_name = "FILE")]
     pub config: PathBuf,
-    /// Paths that replace those of the file
+    /// What replaces values of the file
     #[command(flatten)]
     pub data: DataArgs,
     /// Print how a training step is computed, with the time of every operation, and stop
@@ -85,7 +94,7 @@ pub struct CheckArgs {
     pub data: DataArgs,
 }
 
-/// Dataset paths given on the command line.
+/// Paths and keys given on the command line instead of in the file.
 #[derive(Debug, Args, Default)]
 pub struct DataArgs {
     /// Train on this file or directory instead of `train_dataset_paths`
@@ -97,6 +106,11 @@ pub struct DataArgs {
     /// Test on this file or directory instead of `test_dataset_paths`
     #[arg(long, value_name = "PATH")]
     pub test_data: Option<PathBuf>,
+    /// Set a key instead of what the file says, such as `--set train.num_epochs=3`; several times for several keys
+    ///
+    /// The value is read as in the file: `--set 'model.atomic_energies={H: -13.6}'`.
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// Arguments of `dipm predict`.
@@ -135,7 +149,7 @@ pub struct BenchArgs {
     /// The YAML file; its first batch is timed
     #[arg(value_name = "FILE")]
     pub config: PathBuf,
-    /// Paths that replace those of the file
+    /// What replaces values of the file
     #[command(flatten)]
     pub data: DataArgs,
     /// Timed steps
@@ -147,6 +161,26 @@ pub struct BenchArgs {
     /// Print every group and operation of the training step with its time
     #[arg(long)]
     pub explain_plan: bool,
+}
+
+/// Arguments of `dipm init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// NequIP, MACE, ViSNet, LiTEN, EquiformerV2 or UMA; case and underscores do not matter
+    #[arg(value_name = "ARCHITECTURE")]
+    pub architecture: String,
+    /// Where to write it; a file that exists is left as it is
+    #[arg(value_name = "FILE", default_value = "train.yaml")]
+    pub file: PathBuf,
+}
+
+/// Arguments of `dipm explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A key, with or without its section (`train.dtype`); a section or an architecture for all of its keys; nothing
+    /// for all keys
+    #[arg(value_name = "KEY")]
+    pub key: Option<String>,
 }
 
 /// Number types on the command line.

@@ -143,7 +143,7 @@ fn values_out_of_range_say_the_range() {
         "`train_num_to_load` is `1.5`",
         "`ema_decay` is `1.1`",
         "`peak_learning_rate` is `0`",
-        "`weight_decay` must be at least 0",
+        "`weight_decay` must be a finite number of at least 0",
     ];
     check("ranges", &yaml, &expected);
 }
@@ -261,19 +261,127 @@ fn a_key_in_the_wrong_section_says_where_it_belongs() {
 }
 
 #[test]
-fn keys_of_older_versions_say_what_replaced_them() {
+fn keys_of_older_versions_and_other_programs_say_what_replaced_them() {
     let yaml = with(
-        "",
-        "eval_num_graphs: 5\nparallel: true",
-        "random_seed: 3\nsave_debiased_ema: true",
+        "keep_force_head: true\nE0s: average",
+        "eval_num_graphs: 5\nparallel: true\nbatch_prefetch_num_devices: 2\nr_max: 5.0",
+        "random_seed: 3\nsave_debiased_ema: true\nlr: 0.01",
     );
     let expected = [
+        "`drop_force_head: true`",
+        "use `atomic_energies` in `model`",
         "use `valid_num_to_load`",
-        "`parallel` stands in `dataset`",
-        "use `seed`",
+        "`num_workers` says how many threads",
+        "`num_batch_prefetch` says",
+        "use `graph_cutoff_angstrom`",
+        "use `seed` in `model` and in `dataset`",
         "in any case",
+        "use `init_learning_rate`",
     ];
     check("retired", &yaml, &expected);
+}
+
+#[test]
+fn a_key_of_two_sections_in_the_third_says_both() {
+    let expected = ["`seed` stands in `train`, but belongs to section `model` or `dataset`"];
+    check("two_homes", &with("", "", "seed: 3"), &expected);
+}
+
+#[test]
+fn an_option_of_another_architecture_says_whose_it_is() {
+    let yaml = with("lmax: 2\nnum_rbf: 32\nmax_ell: 3", "", "");
+    let expected = [
+        "NequIP has no option `lmax`, did you mean `l_max`?",
+        "this is an option of ViSNet, LiTEN, EquiformerV2, UMA",
+        "keys of `model`: target, seed",
+    ];
+    check("other_architecture", &yaml, &expected);
+    let (_, text) = error_of(&yaml, &Overrides::default());
+    let list = text.split_once("keys of `model`").expect("it is there").1;
+    assert!(
+        list.contains("node_irreps") && !list.contains("sphere_channels"),
+        "{list}"
+    );
+}
+
+#[test]
+fn unknown_number_types_are_errors() {
+    let yaml = with("dtype: float128", "", "");
+    check("dtype", &yaml, &["expected one of float32, float64"]);
+}
+
+/// Keys set on the command line.
+fn set(arguments: &[&str]) -> Overrides {
+    Overrides {
+        set: arguments.iter().map(|text| (*text).to_owned()).collect(),
+        ..Overrides::default()
+    }
+}
+
+#[test]
+fn wrong_values_of_the_command_line_are_shown_there() {
+    let arguments = [
+        "train.num_epochs=three",
+        "train.num_epoch=3",
+        "model.num_rbf=8",
+        "dataset.train_dataset_paths=[train.xyz, gone.xyz]",
+        "model.atomic_energies={H: hot}",
+    ];
+    let expected = [
+        "--set train.num_epochs=three",
+        "did you mean `num_epochs`?",
+        "NequIP has no option `num_rbf`",
+        "there is no file or directory gone.xyz",
+        "expected a number (eV)",
+    ];
+    check_with("set_values", &with("", "", ""), &set(&arguments), &expected);
+}
+
+#[test]
+fn what_is_no_assignment_of_a_key_is_an_error() {
+    let arguments = [
+        "train.num_epochs",
+        "num_epochs=3",
+        "train=3",
+        "trian.num_epochs=3",
+        "model.atomic_energies.H=-13.6",
+        "train.grad_norm=[1",
+        "train.ema_decay=0.9",
+        "train.ema_decay=0.8",
+    ];
+    let expected = [
+        "`--set train.num_epochs` has no value",
+        "write train.num_epochs",
+        "`train` is a section",
+        "did you mean `train`?",
+        "write model.atomic_energies={H: …}",
+        "is not YAML",
+        "`--set train.ema_decay` is given twice",
+    ];
+    check_with("set_form", &with("", "", ""), &set(&arguments), &expected);
+}
+
+#[test]
+fn a_path_is_given_in_one_way_only() {
+    let overrides = Overrides {
+        valid_data: Some(PathBuf::from(env!("CARGO_MANIFEST_PATH"))),
+        ..set(&["dataset.valid_dataset_paths=valid.xyz"])
+    };
+    let (_, text) = error_of(&with("", "", ""), &overrides);
+    let expected = "`--valid-data` and `--set dataset.valid_dataset_paths` exclude each other";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn problems_of_file_and_command_line_come_together() {
+    let yaml = with("num_layer: 4", "", "").replace("num_epochs: 3", "num_epochs: none");
+    // what the command line replaces is not read from the file
+    let overrides = set(&["train.num_epochs=5", "train.loss=rmse"]);
+    let expected = ["did you mean `num_layers`?", "`loss` is `rmse`"];
+    check_with("set_and_file", &yaml, &overrides, &expected);
+    let (error, _) = error_of(&yaml, &overrides);
+    let line = "`--set train.loss=rmse`: `loss` is `rmse`; expected one of";
+    assert!(error.to_string().contains(line), "{error}");
 }
 
 #[test]
@@ -405,6 +513,38 @@ fn options_of_the_architecture_are_checked_by_it() {
 }
 
 #[test]
+fn options_of_other_architectures_are_checked_by_them() {
+    for (name, target, options, parts) in [
+        (
+            "mace",
+            "MACE",
+            "readout_irreps: [16x0e]\ncorrelation: 7\nnode_symmetry: 5\nforce_head: true",
+            &[
+                "`readout_irreps` is not as MACE has it",
+                "`correlation`",
+                "`node_symmetry`",
+                "`force_head`",
+            ][..],
+        ),
+        (
+            "visnet",
+            "ViSNet",
+            "l_max: 3\nnum_channels: 30\nnum_heads: 4",
+            &["`l_max`", "`num_channels`"],
+        ),
+        (
+            "equiformer",
+            "EquiformerV2",
+            "lmax: 2\nmmax: 3\ngrid_resolution: 3\nalpha_drop: 1.0\nnorm_type: batch",
+            &["`mmax`", "`grid_resolution`", "`alpha_drop`", "`norm_type`"],
+        ),
+    ] {
+        let yaml = with(options, "", "").replace("NequIP", target);
+        check(name, &yaml, parts);
+    }
+}
+
+#[test]
 fn stages_need_weights_that_fit() {
     check(
         "stages_missing",
@@ -504,6 +644,11 @@ fn a_missing_configuration_is_an_error() {
         error.to_string().contains("cannot read no/such.yaml"),
         "{error}"
     );
+    assert!(
+        error
+            .to_string()
+            .contains("`dipm init ARCHITECTURE no/such.yaml` writes one")
+    );
     let folder = folder();
     let path = folder.path().join("latin.yaml");
     std::fs::write(&path, b"model: # \xe9\n").unwrap();
@@ -546,6 +691,36 @@ fn any_text_ends_in_a_configuration_or_an_error() {
         std::fs::write(&path, &text).unwrap();
         if let Err(error) = read(&path, &Overrides::default()) {
             assert!(!error.problems().is_empty());
+            assert!(error.render(100, true).len() > 10);
+        }
+    }
+}
+
+#[test]
+fn any_argument_ends_in_a_configuration_or_an_error() {
+    let folder = folder();
+    let path = folder.path().join("train.yaml");
+    std::fs::write(&path, with("", "", "")).unwrap();
+    let arguments = [
+        "train.stage_splits=[0.5, 0.5]",
+        "model.atomic_energies={H: -13.6, Ö: \"ü\"}",
+        "dataset.train_dataset_paths=&a [train.xyz, *a]",
+        "träin.löss=é: [ü",
+        "model.target='NequIP",
+        "dataset..=...",
+        "train.loss=---\nmse\n---\nx",
+        "=",
+        "",
+    ];
+    for argument in arguments {
+        for (end, _) in argument.char_indices().chain([(argument.len(), ' ')]) {
+            let overrides = set(&[&argument[..end], "train.grad_norm=ä"]);
+            let error = read(&path, &overrides).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .contains("`--set train.grad_norm=ä`: `grad_norm` is `ä`")
+            );
             assert!(error.render(100, true).len() > 10);
         }
     }

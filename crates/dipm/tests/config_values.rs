@@ -436,6 +436,7 @@ fn paths_are_looked_for_beside_the_file_and_replaced_by_the_command_line() {
         train_data: given("train.xyz"),
         valid_data: given("valid.xyz"),
         test_data: given("valid.xyz"),
+        ..Overrides::default()
     };
     let without = yaml
         .lines()
@@ -461,6 +462,53 @@ fn paths_are_looked_for_beside_the_file_and_replaced_by_the_command_line() {
         DatasetPaths::single(folder.path().join("train.xyz"))
     );
     assert_eq!(config.train.save_path, PathBuf::from("out.safetensors"));
+}
+
+#[test]
+fn the_command_line_sets_keys() {
+    let folder = folder();
+    let path = folder.path().join("train.yaml");
+    let yaml = "model: {target: nequip}\ndataset:\n  train_dataset_paths: train.xyz\n  \
+                valid_dataset_paths: valid.xyz\n  batch_size: 4\ntrain: {loss: mse, save_path: m, num_epochs: 9}\n";
+    let read_set = |yaml: &str, set: &[&str]| {
+        std::fs::write(&path, yaml).unwrap();
+        let set = set.iter().map(|text| (*text).to_owned()).collect();
+        let overrides = Overrides {
+            set,
+            ..Overrides::default()
+        };
+        read(&path, &overrides).unwrap_or_else(|e| panic!("{e}"))
+    };
+    let config = read_set(
+        yaml,
+        &[
+            "train.num_epochs=3",
+            "dataset.batch_size=1_6",
+            "model.l_max=1",
+            "model.atomic_energies={H: -13.6, 8: -2042}",
+            "train.stage_splits=[0.5, 0.5]",
+            "train.energy_weights=[1, 2]",
+            "train.forces_weights=[2, 1]",
+            "train.save_path=a = b.safetensors",
+        ],
+    );
+    let train = &config.train;
+    assert_eq!((train.training.num_epochs, train.loss.stages.len()), (3, 2));
+    assert_eq!(config.dataset.options.batch_size, 16);
+    assert_eq!(nequip(&config).l_max, 1);
+    assert_eq!(train.save_path, PathBuf::from("a = b.safetensors"));
+    // what is saved beside checkpoints says it too
+    assert!(config.to_yaml().contains("\n  num_epochs: 3\n"));
+    // nothing after the sign takes a key away, as `null` does
+    let plain = read_set(yaml, &["dataset.batch_size="]);
+    assert_eq!(plain.dataset.options.batch_size, 16);
+    // a section can come from the command line as a whole
+    let (without, _) = yaml.split_once("train:").unwrap();
+    let set = ["train.loss=mse", "train.save_path=m", "train.num_epochs=2"];
+    assert_eq!(read_set(without, &set).train.training.num_epochs, 2);
+    let set = [&set[..], &["model.target=mace"]].concat();
+    let bare = without.replace("model: {target: nequip}", "model:");
+    assert_eq!(read_set(&bare, &set).model.config.target(), Target::Mace);
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl ArchitectureConfig for MaceConfig {
         let node_symmetry = self.node_symmetry.unwrap_or(0);
         let message = format!("is {node_symmetry}, more than `l_max`, {}", self.l_max);
         expect(node_symmetry <= self.l_max, "node_symmetry", message);
-        let learned = "`beta_swish` learns a β a channel, which the networks have not".to_owned();
+        let learned = "`beta_swish` learns a β a channel, which the networks have not; silu is like it without β".to_owned();
         let fixed = self.activation != Activation::BetaSwish;
         expect(fixed, "activation", learned);
         for (key, value) in [

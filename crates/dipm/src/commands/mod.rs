@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod debug_batch;
 mod derivatives;
+mod guidance;
 mod predict;
 mod training;
 
@@ -21,6 +22,9 @@ pub enum Failure {
     /// The configuration is wrong; nothing was done.
     #[error("{0}")]
     Config(Box<ConfigError>),
+    /// The command line asks for what there is not, as a sentence that says what to do.
+    #[error("{0}")]
+    CommandLine(String),
     /// The data cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -59,7 +63,7 @@ impl Failure {
     /// 2 for what the user wrote, 1 for what happened later.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::CommandLine(_) => 2,
             _ => 1,
         }
     }
@@ -94,6 +98,9 @@ pub fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Predict(args) => predict::run(&args),
         Command::Bench(args) => bench::run(&args, started),
         Command::DebugBatch(args) => debug_batch::run(&args),
+        Command::Init(args) => guidance::init(&args),
+        Command::Explain(args) => guidance::explain(&args),
+        Command::Schema => guidance::schema(),
     }
 }
 
@@ -103,5 +110,6 @@ fn overrides(data: &DataArgs) -> Overrides {
         train_data: data.train_data.clone(),
         valid_data: data.valid_data.clone(),
         test_data: data.test_data.clone(),
+        set: data.set.clone(),
     }
 }

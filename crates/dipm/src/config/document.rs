@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::key_tests::tests_of;
 use super::schema::{Key, Section, Support};
 
 const HEAD: &str = "# Configuration
@@ -29,9 +30,21 @@ train:
 * In words, such as those of `loss`, case, `_` and `-` do not matter.
 * A relative path starts from the working directory; if there is nothing, from the folder of the YAML file. What is
   written (`save_path`, `local_model_output_dir`) starts from the working directory.
-* `--train-data`, `--valid-data` and `--test-data` on the command line replace the paths of the file.
+* `--train-data`, `--valid-data` and `--test-data` on the command line replace the paths of the file, and
+  `--set SECTION.KEY=VALUE` any key, for example `--set train.num_epochs=3`. It can be given several times; the value is
+  read as in the file, and so are mistakes in it.
+* `dipm init ARCHITECTURE` writes a file to begin with, `dipm explain KEY` says what a key means, and `dipm schema` prints a
+  JSON schema with which editors check and complete the file: `dipm schema > dipm.schema.json`, and
+  `# yaml-language-server: $schema=dipm.schema.json` as its first line.
 * The configuration with all defaults filled in is written beside the checkpoints and can be trained from.
 ";
+
+const TESTS: &str = "\n## Tests
+
+Each key is the subject of a test that would fail if the key were ignored. The first one runs the program with the key in its
+file; those that follow look at what the key does, most of them by comparison with dipm 0.0.8.
+
+| key | tests |\n|---|---|";
 
 /// `docs/config.md`.
 pub fn documentation() -> String {
@@ -45,7 +58,33 @@ pub fn documentation() -> String {
             say(row(key));
         }
     }
+    say(TESTS.to_owned());
+    for section in Section::ALL {
+        for key in section.keys() {
+            say(tests(section, key));
+        }
+    }
     text
+}
+
+/// The tests that a key has.
+fn tests(section: Section, key: &Key) -> String {
+    let tests: Vec<String> = tests_of(section, key)
+        .into_iter()
+        .map(|(file, test)| {
+            let file = file.trim_start_matches("crates/");
+            format!("`{test}` ({file})")
+        })
+        .collect();
+    let tests = match (key.support, tests.is_empty()) {
+        (Support::NoEffect(_), _) => {
+            "`keys_without_effect_are_checked_and_accepted` (dipm/tests/config_values.rs)"
+                .to_owned()
+        }
+        (_, true) => "`what_comes_later_is_refused` (dipm/tests/config_errors.rs)".to_owned(),
+        (_, false) => tests.join("<br>"),
+    };
+    format!("| `{}.{}` | {tests} |", section.name(), key.name)
 }
 
 fn row(key: &Key) -> String {

@@ -10,11 +10,43 @@ use miette::{
     MietteSpanContents, SourceCode, SourceSpan, SpanContents,
 };
 
-/// A file of which whole lines are shown.
+/// A file or an argument of the command line, of which whole lines are shown.
 #[derive(Debug)]
 struct Source {
     name: String,
     text: String,
+    /// Where it begins in the text of all sources one after another, which places refer to before they are shown.
+    start: usize,
+    is_argument: bool,
+}
+
+/// What was read: the file, and after it arguments of the command line.
+#[derive(Debug)]
+pub(super) struct Sources(Vec<Source>);
+
+impl Sources {
+    /// The file alone.
+    pub(super) fn file(path: &Path, text: &str) -> Self {
+        Self(vec![Source {
+            name: path.display().to_string(),
+            text: text.to_owned(),
+            start: 0,
+            is_argument: false,
+        }])
+    }
+
+    /// Adds an argument of the command line, and says where it begins.
+    pub(super) fn add_argument(&mut self, text: String) -> usize {
+        let last = self.0.last().expect("the file is there");
+        let start = last.start + last.text.len() + 1;
+        self.0.push(Source {
+            name: "command line".to_owned(),
+            text,
+            start,
+            is_argument: true,
+        });
+        start
+    }
 }
 
 impl SourceCode for Source {
@@ -48,7 +80,7 @@ impl SourceCode for Source {
 pub struct Problem {
     /// What is wrong, in a sentence.
     pub message: String,
-    /// Bytes of the file; `None` for what the command line or the file system says.
+    /// Bytes of the file or argument; `None` for what is missing, or what the file system says.
     pub span: Option<Range<usize>>,
     /// What is said below the place.
     pub label: Option<String>,
@@ -88,11 +120,14 @@ impl Problem {
         self
     }
 
-    /// `file:line:column`, 1-based, columns in characters; without a place the empty text.
+    /// `file:line:column`, 1-based, columns in characters, or the argument; without a place the empty text.
     pub fn place(&self) -> String {
         let (Some(span), Some(file)) = (&self.span, &self.file) else {
             return String::new();
         };
+        if file.is_argument {
+            return format!("`{}`", file.text);
+        }
         let before = &file.text[..span.start];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
@@ -149,15 +184,18 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Problems of a file, put in the order of the file.
-    pub(super) fn new(path: &Path, source: &str, mut problems: Vec<Problem>) -> Self {
+    /// Problems of a file and of the command line, put in the order of the file.
+    pub(super) fn new(path: &Path, sources: Sources, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start));
-        let file = Arc::new(Source {
-            name: path.display().to_string(),
-            text: source.to_owned(),
-        });
+        let sources: Vec<Arc<Source>> = sources.0.into_iter().map(Arc::new).collect();
         for problem in &mut problems {
-            problem.file = Some(Arc::clone(&file));
+            let Some(span) = &mut problem.span else {
+                continue;
+            };
+            let source = sources.iter().rev().find(|s| s.start <= span.start);
+            let source = source.expect("the file begins at 0");
+            *span = span.start - source.start..span.end - source.start;
+            problem.file = Some(Arc::clone(source));
         }
         Self {
             path: path.to_owned(),

@@ -46,21 +46,21 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Amount,
         "null",
         "structures",
-        "The same for the validation data.",
+        "How much of the validation data to use.",
     ),
     key(
         "test_num_to_load",
         Kind::Amount,
         "null",
         "structures",
-        "The same for the test data.",
+        "How much of the test data to use.",
     ),
     key(
         "random_subset",
         Kind::Bool,
         "true",
         "",
-        "Choose these structures at random instead of from the front.",
+        "Choose the structures of `train_num_to_load` and the like at random instead of from the front.",
     ),
     key(
         "seed",
@@ -170,35 +170,36 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Bool,
         "false",
         "",
-        "Recompute the numbers of atoms and edges in it, or in the statistics of a pretrained model.",
+        "Recompute the numbers of atoms and edges in `info_file`, or in the statistics of a pretrained model.",
     ),
     key(
         "energy_key",
         Kind::Names,
         "(the usual names, see docs/formats.md)",
         "",
-        "Under which name the energy is stored, the preferred name first. Not in 0.0.8, like the next three.",
+        "Under which name the energy is stored, the preferred name first. Not in 0.0.8.",
     ),
     key(
         "forces_key",
         Kind::Names,
         "(the usual names)",
         "",
-        "The same for the forces.",
+        "Under which name the forces are stored. Not in 0.0.8.",
     ),
     key(
         "stress_key",
         Kind::Names,
         "(the usual names)",
         "",
-        "The same for the stress. With this key and without `virial_key` no virial is looked for.",
+        "Under which name the stress is stored. With this key and without `virial_key` no virial is looked for. Not in \
+         0.0.8.",
     ),
     key(
         "virial_key",
         Kind::Names,
         "(the usual names)",
         "",
-        "The same for the virial, the stress times minus the volume. With this key and without `stress_key` no stress \
-         is looked for.",
+        "Under which name the virial is stored, the stress times minus the volume. With this key and without \
+         `stress_key` no stress is looked for. Not in 0.0.8.",
     ),
 ];

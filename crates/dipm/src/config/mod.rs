@@ -5,8 +5,13 @@
 //! say together is checked after that; and all problems are reported at once, each at its place.
 
 mod as_json;
+mod assignments;
 mod document;
 mod error;
+mod examples;
+mod explain;
+mod json_schema;
+mod key_tests;
 mod keys_dataset;
 mod keys_model;
 mod keys_train;
@@ -17,16 +22,22 @@ mod resolve_train;
 pub mod schema;
 mod section;
 mod suggest;
+mod template;
 mod tree;
 mod values;
 mod write;
 
 pub use document::documentation;
 pub use error::{ConfigError, Problem};
+pub use explain::explain;
+pub use json_schema::json_schema;
+pub use key_tests::{GOLDEN_OPTIONS, Test, tests_of};
+pub use template::template;
 
 use std::path::{Path, PathBuf};
 
 use crate::run_config::{DatasetSection, ModelSection, RunConfig, TrainSection};
+use error::Sources;
 use resolve_dataset::Folder;
 use schema::Section;
 use section::Values;
@@ -41,6 +52,8 @@ pub struct Overrides {
     pub valid_data: Option<PathBuf>,
     /// Instead of `test_dataset_paths`.
     pub test_data: Option<PathBuf>,
+    /// Keys with their values, each as `SECTION.KEY=VALUE`.
+    pub set: Vec<String>,
 }
 
 /// Reads and checks a configuration. Relative paths are looked for in the working directory, then beside the file.
@@ -50,12 +63,25 @@ pub struct Overrides {
 /// missing, unknown, misplaced or given twice, wrong types and ranges, paths that do not exist, keys that exclude
 /// or need each other, and what is not supported yet.
 pub fn read(path: &Path, overrides: &Overrides) -> Result<RunConfig, ConfigError> {
-    let refuse = |source: &str, problems| Err(ConfigError::new(path, source, problems));
+    let refuse = |source: &str, problems| {
+        let sources = Sources::file(path, source);
+        Err(ConfigError::new(path, sources, problems))
+    };
     let source = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let message = format!("cannot read {}: {error}", path.display());
-            return refuse("", vec![Problem::anywhere(message)]);
+            let shown = path.display();
+            let problem = Problem::anywhere(format!("cannot read {shown}: {error}"));
+            let help = format!("`dipm init ARCHITECTURE {shown}` writes one to begin with");
+            let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+            return refuse(
+                "",
+                vec![if is_absent {
+                    problem.help(help)
+                } else {
+                    problem
+                }],
+            );
         }
     };
     let source = match String::from_utf8(source) {
@@ -71,29 +97,42 @@ pub fn read(path: &Path, overrides: &Overrides) -> Result<RunConfig, ConfigError
         }
     };
     let mut problems = Vec::new();
-    let config = check(&source, path.parent(), overrides, &mut problems);
+    let mut sources = Sources::file(path, &source);
+    let root = match tree::parse(&source) {
+        Ok(root) => root,
+        Err(error) => {
+            let says = |part| error.message.contains(part);
+            let help = if says("tabs") {
+                "indent with blanks instead of tabs"
+            } else if says("second document") {
+                "one file describes one run: remove `---` and what follows"
+            } else {
+                "look in this line and above it for a bracket or quote that is not closed, a colon that is missing, \
+                 or a line that is not indented like its neighbours"
+            };
+            let problem = Problem::at(error.span, format!("not YAML: {}", error.message));
+            return refuse(
+                &source,
+                vec![problem.label("reading stopped here").help(help)],
+            );
+        }
+    };
+    let root = assignments::apply(root, overrides, &mut sources, &mut problems);
+    let config = check(root.as_ref(), path.parent(), overrides, &mut problems);
     match config {
         Some(config) if problems.is_empty() => Ok(config),
-        _ => refuse(&source, problems),
+        _ => Err(ConfigError::new(path, sources, problems)),
     }
 }
 
-/// The configuration of a text; `None` only if problems were reported.
+/// The configuration of a tree; `None` only if problems were reported.
 fn check(
-    source: &str,
+    root: Option<&Node>,
     folder: Option<&Path>,
     overrides: &Overrides,
     problems: &mut Vec<Problem>,
 ) -> Option<RunConfig> {
-    let root = match tree::parse(source) {
-        Ok(root) => root,
-        Err(error) => {
-            let problem = Problem::at(error.span, format!("not YAML: {}", error.message));
-            problems.push(problem.label("reading stopped here"));
-            return None;
-        }
-    };
-    let [model, dataset, train] = sections(root.as_ref(), overrides, problems)?;
+    let [model, dataset, train] = sections(root, overrides, problems)?;
     let folder = Folder(folder);
     let train_values = train;
     let train = resolve_train::resolve(&train_values, &model, problems);
@@ -154,7 +193,7 @@ fn sections(
                     .push(Problem::at(key.span.clone(), message).label("remove one of the two"));
             }
             None => {
-                problems.push(suggest::unknown_key(None, name, key.span.clone()));
+                problems.push(suggest::unknown_key(None, &[], name, key.span.clone()));
                 misspelt.extend(suggest::section_like(name).map(|section| (section, key, value)));
             }
         }
@@ -168,13 +207,21 @@ fn sections(
         let at = found[section as usize];
         if at.is_none() && !(is_given && section == Section::Dataset) {
             let message = format!("the section `{}` is missing", section.name());
-            problems.push(Problem::anywhere(message));
+            problems.push(Problem::anywhere(message).help(format!(
+                "add `{}:` with at least {}",
+                section.name(),
+                section.required().join(", ")
+            )));
         }
         let place = at.map(|(key, _)| key.span.clone());
         let node = at.map(|(_, value)| value);
         let is_model = section == Section::Model;
         let skip = |key: &str| is_model && resolve_model::is_unknowable(node, key);
-        Values::read(section, place, node, skip, problems)
+        let known = match is_model {
+            true => resolve_model::keys(node),
+            false => section.keys().iter().map(|key| key.name).collect(),
+        };
+        Values::read(section, place, node, &known, skip, problems)
     }))
 }
 

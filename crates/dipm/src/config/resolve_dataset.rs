@@ -161,13 +161,20 @@ fn check_path(path: &Path, problems: &mut Vec<Problem>, problem: impl FnOnce(Str
         Err(DataError::Io { .. }) if !path.exists() => {
             let problem = problem(format!("there is no file or directory {shown}"));
             problems.push(match problem.span.is_some() && path.is_relative() {
-                true => problem.label("looked for in the working directory and beside this file"),
+                true => {
+                    problem.label("looked for in the working directory and beside the YAML file")
+                }
                 false => problem,
             });
         }
         Err(DataError::BrokenFile { reason, .. }) => {
-            problems
-                .push(problem(format!("{shown} is of no use: {reason}")).label("expected data"));
+            let problem = problem(format!("there are no data in {shown}: {reason}"));
+            problems.push(match problem.span.is_some() {
+                true => {
+                    problem.label("expected a file with data, or a directory with such files in it")
+                }
+                false => problem,
+            });
         }
         Err(other) => problems.push(problem(format!("{shown} cannot be read: {other}"))),
     }

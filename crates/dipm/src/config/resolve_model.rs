@@ -1,9 +1,13 @@
 //! The `model` section: architecture first, then its options.
 
+use std::ops::Range;
+
 use dipm_models::{ModelConfig, Target};
 use serde_json::{Map, Value as Json};
 
 use super::error::{Problem, sentence};
+use super::examples::example;
+use super::explain::meaning;
 use super::schema::Section;
 use super::section::Values;
 use super::suggest::nearest;
@@ -12,7 +16,7 @@ use super::values::{Parsed, fold};
 use crate::run_config::ModelSection;
 
 /// Keys of the section that are not options of an architecture.
-const OWN: &[&str] = &[
+pub(super) const OWN: &[&str] = &[
     "target",
     "seed",
     "predict_stress",
@@ -42,6 +46,29 @@ pub(super) fn is_unknowable(model: Option<&Node>, key: &str) -> bool {
     let is_known = target.is_none_or(|target| trainable(target).is_some());
     let elsewhere = [Section::Dataset, Section::Train];
     !is_known && !OWN.contains(&key) && elsewhere.iter().all(|other| other.key(key).is_none())
+}
+
+/// The keys that come into question in a section: those of its architecture, or of all if it names none.
+pub(super) fn keys(model: Option<&Node>) -> Vec<&'static str> {
+    let target = model
+        .and_then(|model| model.get("target"))
+        .and_then(Node::text)
+        .and_then(trainable);
+    let rows = Section::Model.keys().iter();
+    rows.filter(|row| target.is_none_or(|target| OWN.contains(&row.name) || has(target, row.name)))
+        .map(|row| row.name)
+        .collect()
+}
+
+/// Whether an architecture has an option.
+pub(super) fn has(target: Target, option: &str) -> bool {
+    target.default_config().to_json().get(option).is_some()
+}
+
+/// The architectures that have an option, as people write them; empty for keys that are no options.
+pub(super) fn architectures_with(option: &str) -> Vec<&'static str> {
+    let all = Target::ALL.iter().filter(|target| has(**target, option));
+    all.map(|target| display(target.name())).collect()
 }
 
 /// The architecture of a name; case and underscores do not matter.
@@ -145,13 +172,22 @@ pub(super) fn predict_stress(
 fn options(values: &Values, defaults: ModelConfig, problems: &mut Vec<Problem>) -> ModelConfig {
     let target = defaults.target();
     let mut options = defaults.to_json();
-    let known = options.as_object_mut().expect("options are an object");
-    known.extend(given(values, target, problems));
-    target.read_config(options).unwrap_or_else(|message| {
-        let place = values.place.clone().unwrap_or(0..0);
-        problems.push(Problem::at(place, message));
-        defaults
-    })
+    for (key, value) in given(values, target, problems) {
+        let former = std::mem::replace(&mut options[&key], value);
+        if let Err(message) = target.read_config(options.clone()) {
+            let row = Section::Model.key(&key).expect("the table has all keys");
+            let message = format!(
+                "`{key}` is not as {} has it: {message}",
+                display(target.name())
+            );
+            let label = format!("for example `{key}: {}`", example(Section::Model, row));
+            let problem = values.problem(&key, message).label(label);
+            problems.push(problem.help(format!("`{key}`: {}", meaning(row))));
+            options[&key] = former;
+        }
+    }
+    let config = target.read_config(options);
+    config.expect("what could not be read was taken back")
 }
 
 /// The options that are given.
@@ -175,8 +211,7 @@ pub(super) fn given(
             continue;
         };
         if known.get(row.name).is_none() {
-            let message = format!("{} has no option `{}`", display(target.name()), row.name);
-            problems.push(Problem::at(entry.key.clone(), message));
+            problems.push(foreign(target, row.name, entry.key.clone()));
             continue;
         }
         given.extend(
@@ -187,6 +222,25 @@ pub(super) fn given(
         );
     }
     given
+}
+
+/// The problem of an option that only other architectures have.
+fn foreign(target: Target, option: &str, place: Range<usize>) -> Problem {
+    let options: Vec<&str> = Section::Model
+        .keys()
+        .iter()
+        .map(|row| row.name)
+        .filter(|name| has(target, name))
+        .collect();
+    let name = display(target.name());
+    let mut message = format!("{name} has no option `{option}`");
+    if let Some(near) = nearest(option, &options) {
+        message += &format!(", did you mean `{near}`?");
+    }
+    let others = architectures_with(option).join(", ");
+    Problem::at(place, message)
+        .label(format!("this is an option of {others}; remove it"))
+        .help(format!("options of {name}: {}", options.join(", ")))
 }
 
 fn json(value: Parsed) -> Json {

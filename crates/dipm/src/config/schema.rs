@@ -35,6 +35,12 @@ impl Section {
         }
     }
 
+    /// What it cannot be without.
+    pub fn required(self) -> Vec<&'static str> {
+        let rows = self.keys().iter().filter(|key| key.is_required());
+        rows.map(|key| key.name).collect()
+    }
+
     /// The row of a key.
     pub fn key(self, name: &str) -> Option<&'static Key> {
         self.keys().iter().find(|key| key.name == name)

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::error::Problem;
-use super::schema::{Key, Section, Support};
+use super::examples::example;
+use super::explain::meaning;
+use super::schema::{Key, Kind, Section, Support};
 use super::suggest::unknown_key;
 use super::tree::{Node, Value, parse as parse_yaml};
 use super::values::{Parsed, parse};
@@ -32,11 +34,13 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Reads a section and reports all that is wrong with single keys, but for those to `skip`.
+    /// Reads a section and reports all that is wrong with single keys, but for those to `skip`. Messages about
+    /// unknown keys list the `known` ones.
     pub(super) fn read(
         section: Section,
         place: Option<Range<usize>>,
         node: Option<&Node>,
+        known: &[&'static str],
         skip: impl Fn(&str) -> bool,
         problems: &mut Vec<Problem>,
     ) -> Self {
@@ -52,7 +56,7 @@ impl Values {
                     .iter()
                     .filter(|(key, _)| !key.text().is_some_and(&skip))
                 {
-                    values.take(key, value, problems);
+                    values.take(key, value, known, problems);
                 }
             }
             Some((_, node)) if !node.is_null() => {
@@ -67,10 +71,15 @@ impl Values {
         values
     }
 
-    fn take(&mut self, key: &Node, node: &Node, problems: &mut Vec<Problem>) {
+    fn take(&mut self, key: &Node, node: &Node, known: &[&str], problems: &mut Vec<Problem>) {
         let name = key.text().expect("keys are scalars");
         let Some(row) = self.section.key(name) else {
-            problems.push(unknown_key(Some(self.section), name, key.span.clone()));
+            problems.push(unknown_key(
+                Some(self.section),
+                known,
+                name,
+                key.span.clone(),
+            ));
             return;
         };
         if self.entries.contains_key(row.name) {
@@ -81,6 +90,7 @@ impl Values {
         let value = match node.is_null() {
             true => None,
             false => parse(&row.kind, node, name)
+                .map_err(|problem| with_meaning(problem, row))
                 .and_then(|value| supported(row, node, &value).map(|()| value))
                 .map_err(|problem| problems.push(problem))
                 .ok(),
@@ -99,12 +109,12 @@ impl Values {
         for key in keys.iter().filter(|key| !self.entries.contains_key(*key)) {
             let row = self.section.key(key).expect("the table has all keys");
             let message = format!("`{}` lacks the required key `{key}`", self.section.name());
-            let label = format!("add `{key}:` with {}", row.kind.expected());
-            problems.push(
-                Problem::at(place.clone(), message)
-                    .label(label)
-                    .help(row.doc),
-            );
+            let label = format!("add for example `{key}: {}`", example(self.section, row));
+            let help = match row.kind {
+                Kind::Text | Kind::Path => meaning(row),
+                kind => format!("{} Expected {}.", meaning(row), kind.expected()),
+            };
+            problems.push(Problem::at(place.clone(), message).label(label).help(help));
         }
     }
 
@@ -190,6 +200,18 @@ pub(super) fn default(row: &Key) -> Option<Parsed> {
         true => None,
         false => Some(parse(&row.kind, &node, row.name).expect("defaults are of their kind")),
     }
+}
+
+/// A wrong value with its unit, and what the key means.
+fn with_meaning(mut problem: Problem, row: &Key) -> Problem {
+    let expected = row.kind.expected();
+    let whole = |label: &&mut String| label.ends_with(&expected) && !row.unit.is_empty();
+    if let Some(label) = problem.label.as_mut().filter(whole) {
+        *label += &format!(" ({})", row.unit);
+    }
+    let help = || format!("`{}`: {}", row.name, meaning(row));
+    problem.help.get_or_insert_with(help);
+    problem
 }
 
 /// Refuses what comes in a later version.

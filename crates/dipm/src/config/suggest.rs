@@ -6,52 +6,84 @@ use super::error::Problem;
 use super::schema::Section;
 use super::values::fold;
 
-/// Keys of older versions and of the guide that no longer exist, with what to do instead.
-const RETIRED: &[(&str, &str)] = &[
+/// Keys of older versions, of the guide and of other programs, with what to write instead: the section in which they
+/// were found if it matters, the name, the advice.
+const RETIRED: &[(Option<Section>, &str, &str)] = &[
     (
-        "batch_prefetch_num_devices",
-        "it is gone since 0.0.6; leave it out",
+        Some(Section::Dataset),
+        "parallel",
+        "it is gone since 0.0.6; `num_workers` says how many threads read ahead",
     ),
     (
+        None,
+        "batch_prefetch_num_devices",
+        "it is gone since 0.0.6; leave it out, `num_batch_prefetch` says how many batches are prepared ahead",
+    ),
+    (
+        None,
         "eval_num_graphs",
         "it is gone since 0.0.6; use `valid_num_to_load` in `dataset`",
     ),
     (
+        None,
         "save_debiased_ema",
-        "it is gone since 0.0.6; the debiased average is saved in any case",
+        "it is gone since 0.0.6; leave it out, the debiased average is saved in any case",
     ),
-    ("random_seed", "use `seed` in `model` and in `dataset`"),
     (
-        "keep_force_head",
-        "there never was such a key; see `drop_force_head`",
+        None,
+        "random_seed",
+        "it is gone since 0.0.6; use `seed` in `model` and in `dataset`",
     ),
+    (
+        None,
+        "keep_force_head",
+        "leave it out: the force head of a pretrained model is kept unless `drop_force_head: true` says otherwise",
+    ),
+    (
+        None,
+        "learning_rate",
+        "use `init_learning_rate`, `peak_learning_rate` and `final_learning_rate` in `train`",
+    ),
+    (
+        None,
+        "lr",
+        "use `init_learning_rate`, `peak_learning_rate` and `final_learning_rate` in `train`",
+    ),
+    (None, "r_max", "use `graph_cutoff_angstrom` in `dataset`"),
+    (None, "cutoff", "use `graph_cutoff_angstrom` in `dataset`"),
+    (None, "E0s", "use `atomic_energies` in `model`"),
 ];
 
-/// The problem of an unknown key; without section it stands at the top of the file.
-pub(super) fn unknown_key(section: Option<Section>, name: &str, span: Range<usize>) -> Problem {
+/// The problem of an unknown key; without section it stands at the top of the file. `known` are the keys of the
+/// section that come into question.
+pub(super) fn unknown_key(
+    section: Option<Section>,
+    known: &[&str],
+    name: &str,
+    span: Range<usize>,
+) -> Problem {
     let kind = if section.is_some() { "key" } else { "section" };
-    if let Some((_, advice)) = RETIRED.iter().find(|(retired, _)| *retired == name) {
-        return Problem::at(span, format!("unknown {kind} `{name}`")).label(*advice);
-    }
-    let home = Section::ALL
-        .into_iter()
-        .find(|home| home.key(name).is_some());
-    if let Some(home) = home {
+    let retired = RETIRED
+        .iter()
+        .find(|(place, retired, _)| *retired == name && (place.is_none() || *place == section));
+    if let Some((_, _, advice)) = retired {
         let found = section.map_or("at the top of the file".to_owned(), |s| {
             format!("in `{}`", s.name())
         });
-        let message = format!(
-            "`{name}` stands {found}, but belongs to section `{}`",
-            home.name()
-        );
-        return Problem::at(span, message).label(format!("move it to `{}`", home.name()));
+        return Problem::at(span, format!("unknown key `{name}` {found}")).label(*advice);
     }
-    let known: Vec<&str> = match section {
-        Some(section) => section.keys().iter().map(|key| key.name).collect(),
-        None => Section::ALL.map(Section::name).to_vec(),
-    };
+    let homes = homes(name);
+    if !homes.is_empty() {
+        let found = section.map_or("at the top of the file".to_owned(), |s| {
+            format!("in `{}`", s.name())
+        });
+        let message = format!("`{name}` stands {found}, but belongs to section {homes}");
+        return Problem::at(span, message).label(format!("move it to {homes}"));
+    }
+    let sections = Section::ALL.map(Section::name);
+    let known = if section.is_some() { known } else { &sections };
     let mut message = format!("unknown {kind} `{name}`");
-    let near = nearest(name, &known);
+    let near = nearest(name, known);
     let elsewhere = Section::ALL
         .into_iter()
         .filter(|other| section.is_some() && Some(*other) != section);
@@ -69,9 +101,28 @@ pub(super) fn unknown_key(section: Option<Section>, name: &str, span: Range<usiz
     let place = section.map_or("sections".to_owned(), |section| {
         format!("keys of `{}`", section.name())
     });
-    Problem::at(span, message)
-        .label(format!("there is no such {kind}"))
-        .help(format!("{place}: {}", known.join(", ")))
+    let mut problem = Problem::at(span, message).label(format!("there is no such {kind}"));
+    if !known.is_empty() {
+        problem = problem.help(format!("{place}: {}", known.join(", ")));
+    }
+    problem
+}
+
+/// The sections that have a key, in words.
+fn homes(name: &str) -> String {
+    let homes = Section::ALL
+        .into_iter()
+        .filter(|home| home.key(name).is_some());
+    let homes: Vec<String> = homes.map(|home| format!("`{}`", home.name())).collect();
+    homes.join(" or ")
+}
+
+/// What to write instead of a key of older versions, of the guide or of other programs.
+pub(super) fn advice(name: &str) -> Option<&'static str> {
+    let mut retired = RETIRED.iter().filter(|(place, ..)| place.is_none());
+    retired
+        .find(|(_, retired, _)| *retired == name)
+        .map(|(.., advice)| *advice)
 }
 
 /// The section that a name at the top of the file was meant for.

@@ -240,7 +240,7 @@ fn float(x: f64) -> String {
 }
 
 /// Flow style; a text of JSON is one of YAML.
-fn json(value: &Json) -> String {
+pub(super) fn json(value: &Json) -> String {
     match value {
         Json::Number(number) if number.is_f64() => float(number.as_f64().expect("it is an f64")),
         Json::Object(entries) => {
