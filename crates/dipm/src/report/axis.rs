@@ -151,13 +151,17 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, not below a number.
-fn round_step(least: f64) -> f64 {
-    let power = 10_f64.powf(least.log10().floor());
-    let factor = [1.0, 2.0, 5.0]
-        .into_iter()
-        .find(|f| f * power >= least * (1.0 - 1e-9));
-    factor.unwrap_or(10.0) * power
+/// The number nearest to another that is 1, 2 or 5 times a power of ten.
+fn round_step(wanted: f64) -> f64 {
+    let power = 10_f64.powf(wanted.log10().floor());
+    let factor = match wanted / power {
+        // the geometric means of neighbours
+        f if f < 1.42 => 1.0,
+        f if f < 3.17 => 2.0,
+        f if f < 7.08 => 5.0,
+        _ => 10.0,
+    };
+    factor * power
 }
 
 /// A number with the digits that a step needs.
@@ -207,11 +211,11 @@ mod tests {
         );
         assert_eq!(
             texts(&Axis::exact("", [-0.3, 0.25])),
-            ["−0.2", "0.0", "0.2"]
+            ["−0.3", "−0.2", "−0.1", "0.0", "0.1", "0.2"]
         );
         assert_eq!(
-            texts(&Axis::logarithmic("", [-3.0, 2.0])).join(" "),
-            "0.001 0.01 0.1 1 10 100"
+            texts(&Axis::logarithmic("", [-3.0, 1.0])).join(" "),
+            "0.001 0.01 0.1 1 10"
         );
         for axis in [
             Axis::linear("", [-1234.5, -1234.4]),

@@ -10,7 +10,7 @@ use std::fmt::Write;
 /// Colours and dashes of lines, in the order of their use.
 const STYLES: [(&str, &str); 6] = [
     ("#0072b2", ""),
-    ("#d55e00", ""),
+    ("#d55e00", "7 2"),
     ("#009e73", "6 3"),
     ("#cc79a7", "2 2"),
     ("#e69f00", "8 3 2 3"),
@@ -90,11 +90,21 @@ impl Chart {
         [x * self.plot[0], (1.0 - y) * self.plot[1]]
     }
 
-    /// A line through points, with its name in the legend; it is broken where the axes cannot show a point.
+    /// A line through points, with its name in the legend unless that is empty; it is broken where the axes cannot show a point.
     pub fn line(&mut self, name: &str, points: &[[f64; 2]]) {
-        let style = self.legend.len() % STYLES.len();
+        self.styled_line(self.legend.len() % STYLES.len(), name, points);
+    }
+
+    /// A line over points or cells, in a colour that stands out from theirs.
+    pub fn line_over_density(&mut self, name: &str, points: &[[f64; 2]]) {
+        self.styled_line(1, name, points);
+    }
+
+    fn styled_line(&mut self, style: usize, name: &str, points: &[[f64; 2]]) {
         let (colour, dashes) = STYLES[style];
-        self.legend.push((style, name.to_owned()));
+        if !name.is_empty() {
+            self.legend.push((style, name.to_owned()));
+        }
         let (mut path, mut dots) = (String::new(), String::new());
         let mut is_open = false;
         let mut drawn = 0;
@@ -279,8 +289,8 @@ impl Chart {
                 }
             }
         };
-        let x_ticks = self.x.ticks((wide / 70.0) as usize + 1);
-        let y_ticks = self.y.ticks((high / 45.0) as usize + 1);
+        let x_ticks = self.x.ticks((wide / 54.0) as usize);
+        let y_ticks = self.y.ticks((high / 54.0) as usize);
         grid(&x_ticks, svg, &|place| {
             format!("M{:.1} 0v{high}", place * wide)
         });

@@ -272,7 +272,7 @@ fn chart(
     };
     all().next()?;
     let [x, y] = [range(0), range(1)];
-    let x_axis = Axis::exact(x_label, [0.0, x[1].max(f64::MIN_POSITIVE)]);
+    let x_axis = Axis::exact(x_label, [0.0, (1.02 * x[1]).max(f64::MIN_POSITIVE)]);
     let y_axis = match is_logarithmic {
         true => Axis::logarithmic(y_label, y.map(f64::log10)),
         false => Axis::from_zero(y_label, y),
@@ -280,7 +280,8 @@ fn chart(
     let mut chart = Chart::new(title, x_axis, y_axis);
     let mut words = Vec::new();
     for (name, points) in &curves {
-        chart.line(name, points);
+        // the title says what a single curve is
+        chart.line(if curves.len() > 1 { name } else { "" }, points);
         let [first, last] = [points[0], points[points.len() - 1]].map(|point| point[1]);
         words.push(format!("{name}: from {first:.4} to {last:.4}"));
     }

@@ -12,7 +12,7 @@ pub const MOST_PANELS: usize = 12;
 pub fn overview(evaluation: &Evaluation) -> Vec<String> {
     let energy = parity(
         "Energy per atom",
-        "eV/atom, without isolated atoms",
+        "eV/atom",
         "meV/atom",
         &evaluation.energy_parity,
         &evaluation.energy_per_atom,
@@ -127,7 +127,7 @@ fn force_errors(density: &Density) -> Option<String> {
         .iter()
         .map(|point| point.map(|t| 10_f64.powf(t)))
         .collect();
-    chart.line("median error", &shown);
+    chart.line_over_density("median error", &shown);
     let words: Vec<String> = shown
         .iter()
         .map(|[force, error]| format!("{error:.4} at {force:.3}"))

@@ -112,6 +112,11 @@ impl Page {
             return;
         }
         self.html.push_str(&errors.html());
+        self.paragraph(
+            "Energies are shown without those of isolated atoms. R² is the part of the variation of the reference values \
+             that the model explains. Dashed lines: the model says what the reference says, and, for force errors, \
+             the error is as large as the force.",
+        );
         self.charts(&evaluation_charts::overview(evaluation));
         let by_element = tables::by_element(evaluation);
         if !by_element.is_empty() {
