@@ -7,6 +7,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ErrorStatistics {
     errors: ErrorSums,
+    /// Σ (predicted − reference)
+    signed: f64,
     largest: f64,
     /// Mean of the reference values and Σ (y − mean)², updated as by Welford, Technometrics 4, 419 (1962).
     mean: f64,
@@ -24,6 +26,8 @@ pub struct ErrorSummary {
     pub rmse: f64,
     /// Largest absolute error.
     pub max: f64,
+    /// Mean of predicted − reference.
+    pub bias: f64,
     /// 1 − Σ (y − ŷ)² / Σ (y − ȳ)²; `None` if all reference values are the same.
     pub r2: Option<f64>,
 }
@@ -33,6 +37,7 @@ impl ErrorStatistics {
     pub fn add(&mut self, reference: f64, predicted: f64) {
         let error = reference - predicted;
         self.errors.add(error);
+        self.signed -= error;
         // a NaN stays
         if error.is_nan() || error.abs() > self.largest {
             self.largest = error.abs();
@@ -50,6 +55,7 @@ impl ErrorStatistics {
             mae: errors.mae,
             rmse: errors.rmse,
             max: self.largest,
+            bias: self.signed / self.errors.count as f64,
             r2: (self.variation > 0.0).then(|| 1.0 - self.errors.squared / self.variation),
         })
     }
@@ -86,6 +92,7 @@ mod tests {
         close(summary.rmse, (squares / n).sqrt());
         close(summary.max, errors.iter().fold(0.0, |m, e| m.max(e.abs())));
         close(summary.r2.unwrap(), 1.0 - squares / variation);
+        close(summary.bias, -errors.iter().sum::<f64>() / n);
         assert_eq!(summary.count, 1000);
     }
 

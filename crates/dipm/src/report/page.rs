@@ -113,7 +113,7 @@ impl Page {
         }
         self.html.push_str(&errors.html());
         self.paragraph(
-            "Energies are shown without those of isolated atoms. R² is the part of the variation of the reference values \
+            "Energies are shown without those of isolated atoms. The bias is the mean of model − reference; R² is the part of the variation of the reference values \
              that the model explains. Dashed lines: the model says what the reference says, and, for force errors, \
              the error is as large as the force.",
         );

@@ -8,7 +8,16 @@ use std::fmt::Write;
 
 /// Errors of all quantities that have reference values.
 pub fn errors(evaluation: &Evaluation) -> Table {
-    let heads = ["*quantity", "*unit", "values", "MAE", "RMSE", "max", "R²"];
+    let heads = [
+        "*quantity",
+        "*unit",
+        "values",
+        "MAE",
+        "RMSE",
+        "max",
+        "bias",
+        "R²",
+    ];
     let mut table = Table::new("Errors", &heads);
     for (name, unit, statistics) in [
         ("energy", "meV", &evaluation.energy),
@@ -27,7 +36,7 @@ pub fn errors(evaluation: &Evaluation) -> Table {
 
 /// Errors of the forces by element; empty without forces.
 pub fn by_element(evaluation: &Evaluation) -> Table {
-    let heads = ["*element", "atoms", "MAE", "RMSE", "max", "R²"];
+    let heads = ["*element", "atoms", "MAE", "RMSE", "max", "bias", "R²"];
     let mut table = Table::new("Force components by element, meV/Å", &heads);
     for (z, element) in &evaluation.elements {
         if let Some(summary) = element.forces.summary() {
@@ -131,12 +140,21 @@ pub fn coverage(evaluation: &Evaluation) -> String {
     text
 }
 
-fn error_cells(summary: &ErrorSummary) -> [String; 4] {
-    let r2 = summary
-        .r2
-        .map_or("–".to_owned(), |r2| format!("{r2:.5}").replace('-', "−"));
-    let [mae, rmse, max] = [summary.mae, summary.rmse, summary.max].map(|x| milli(Some(x)));
-    [mae, rmse, max, r2]
+fn error_cells(summary: &ErrorSummary) -> [String; 5] {
+    let errors = [summary.mae, summary.rmse, summary.max, summary.bias];
+    let [mae, rmse, max, bias] = errors.map(|x| milli(Some(x)));
+    [mae, rmse, max, bias, r2_text(summary.r2)]
+}
+
+/// R² with the digits that tell good models apart.
+fn r2_text(r2: Option<f64>) -> String {
+    let text = match r2 {
+        None => "–".to_owned(),
+        Some(r2) if r2 < -1000.0 => format!("{r2:.1e}"),
+        Some(r2) if r2 < -1.0 => format!("{r2:.1}"),
+        Some(r2) => format!("{r2:.5}"),
+    };
+    text.replace('-', "−")
 }
 
 /// A number in thousandths, with four digits.
