@@ -45,22 +45,17 @@ pub fn write_hdf5<'a>(
     writer.finish()
 }
 
-/// Structures that wait to be written, at most.
-const MOST_WAITING: usize = 200;
-/// Atoms that wait to be written, unless one structure has more.
-const MOST_WAITING_ATOMS: usize = 100_000;
-
 /// Writes structures one after the other to an HDF5 file in the layout of MACE.
 ///
-/// A few structures are kept in memory until they are written together; the file is valid after each such part.
+/// The structures of one `config_batch_i` are kept in memory until they are written together: a group that is
+/// complete is never touched again, so that the time for a part does not grow with the file. The file is valid after each part.
 pub struct Hdf5Writer {
     path: Box<Path>,
     file: File,
     options: Hdf5WriteOptions,
-    /// Structures in the file.
-    num_written: usize,
+    /// Groups in the file.
+    num_batches: usize,
     waiting: Vec<Structure>,
-    num_waiting_atoms: usize,
 }
 
 impl Hdf5Writer {
@@ -80,9 +75,8 @@ impl Hdf5Writer {
             path: path.into(),
             file: File::open_rw_with_options(path, access).map_err(broken)?,
             options,
-            num_written: 0,
+            num_batches: 0,
             waiting: Vec::new(),
-            num_waiting_atoms: 0,
         })
     }
 
@@ -91,37 +85,29 @@ impl Hdf5Writer {
     /// # Errors
     /// [`DataError::BrokenFile`] when the file cannot be written.
     pub fn write(&mut self, structure: &Structure) -> Result<(), DataError> {
-        self.num_waiting_atoms += structure.num_atoms();
         self.waiting.push(structure.clone());
-        if self.waiting.len() >= MOST_WAITING || self.num_waiting_atoms >= MOST_WAITING_ATOMS {
-            self.write_waiting()?;
+        match self.waiting.len() >= self.options.structures_per_batch {
+            true => self.write_waiting(),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn write_waiting(&mut self) -> Result<(), DataError> {
-        let written = self.stage_waiting().and_then(|()| self.file.commit());
-        written.map_err(|e| DataError::broken_file(&self.path, e))?;
-        self.num_written += self.waiting.len();
-        self.waiting.clear();
-        self.num_waiting_atoms = 0;
-        Ok(())
-    }
-
-    fn stage_waiting(&self) -> Result<(), hdf5_pure::Error> {
-        let size = self.options.structures_per_batch.max(1);
-        let root = self.file.root();
-        for (offset, structure) in self.waiting.iter().enumerate() {
-            let number = self.num_written + offset;
-            let batch = format!("config_batch_{}", number / size);
-            if number.is_multiple_of(size) {
-                root.create_group(&batch)?;
-            }
-            let name = format!("{batch}/config_{}", number % size);
-            root.create_group_with(&name, |config| {
-                write_config(config, structure, self.options.deflate);
-            })?;
+        if self.waiting.is_empty() {
+            return Ok(());
         }
+        let name = format!("config_batch_{}", self.num_batches);
+        let staged = self.file.root().create_group_with(&name, |batch| {
+            for (number, structure) in self.waiting.iter().enumerate() {
+                batch.create_group_with(&format!("config_{number}"), |config| {
+                    write_config(config, structure, self.options.deflate);
+                });
+            }
+        });
+        let written = staged.and_then(|_| self.file.commit());
+        written.map_err(|e| DataError::broken_file(&self.path, e))?;
+        self.num_batches += 1;
+        self.waiting.clear();
         Ok(())
     }
 

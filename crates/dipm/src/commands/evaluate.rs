@@ -3,6 +3,7 @@
 use super::Failure;
 use super::predictions::{PredictionFile, dataset, for_each, refuse_input, write_failure};
 use crate::cli::{Dtype, EvaluateArgs};
+use crate::config::architecture_name;
 use crate::evaluation::{Compared, Evaluation, NUM_WORST};
 use crate::report::{Evaluated, EvaluationPage, table_text, tables_as_json};
 use dipm_data::{SpeciesTable, Structure, element_symbol, expand_paths};
@@ -30,7 +31,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
             "float64",
         ),
     };
-    let architecture = model.config.target().name();
+    let architecture = architecture_name(model.config.target());
     let names: Vec<String> = files
         .iter()
         .map(|file| file.display().to_string())

@@ -11,6 +11,9 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+/// Structures of an HDF5 file that are kept in memory until they are written together.
+const HDF5_PART: usize = 500;
+
 /// The structures of files with the edges that a model sees.
 pub(super) fn dataset(model: &Model, files: &[PathBuf]) -> Result<Dataset, Failure> {
     let info = &model.dataset_info;
@@ -109,7 +112,10 @@ impl PredictionFile {
             "xyz" | "extxyz" => Format::Xyz(XyzWriter::create(path)?),
             "h5" | "hdf5" => Format::Hdf5(Box::new(Hdf5Writer::create(
                 path,
-                Hdf5WriteOptions::default(),
+                Hdf5WriteOptions {
+                    structures_per_batch: HDF5_PART,
+                    deflate: None,
+                },
             )?)),
             _ => {
                 return Err(Failure::CommandLine(format!(

@@ -173,7 +173,7 @@ fn train<T: Real + dipm_models::Real>(
     let display = Display::new(&section.training, section.extended_metrics, started);
     let page = section.report.then(|| {
         let run = RunDescription {
-            architecture: model.config.target().name().to_owned(),
+            architecture: config::architecture_name(model.config.target()).to_owned(),
             num_parameters: model.num_parameters(),
             config: text.clone(),
             data: prepared.report.to_string(),

@@ -42,7 +42,8 @@ pub struct Chart {
     y: Axis,
     body: String,
     legend: Vec<(usize, String)>,
-    notes: Vec<String>,
+    /// Texts with their colours.
+    notes: Vec<(String, &'static str)>,
     /// Largest count of a cell.
     most: Option<u64>,
 }
@@ -78,7 +79,7 @@ impl Chart {
 
     /// A line of text in the upper left corner.
     pub fn note(&mut self, text: impl Into<String>) {
-        self.notes.push(text.into());
+        self.notes.push((text.into(), INK));
     }
 
     fn point(&self, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
@@ -95,9 +96,10 @@ impl Chart {
         self.styled_line(self.legend.len() % STYLES.len(), name, points);
     }
 
-    /// A line over points or cells, in a colour that stands out from theirs.
+    /// A line over points or cells, in a colour that stands out from theirs; its name is among the notes.
     pub fn line_over_density(&mut self, name: &str, points: &[[f64; 2]]) {
-        self.styled_line(1, name, points);
+        self.styled_line(1, "", points);
+        self.notes.push((name.to_owned(), STYLES[1].0));
     }
 
     fn styled_line(&mut self, style: usize, name: &str, points: &[[f64; 2]]) {
@@ -224,7 +226,8 @@ impl Chart {
     /// The drawing.
     pub fn svg(&self) -> String {
         let [wide, high] = self.plot;
-        let top = if self.legend.is_empty() { 26.0 } else { 44.0 };
+        // charts side by side are aligned whether they have a legend or not
+        let top = if wide > high { 44.0 } else { 26.0 };
         let (width, height) = (LEFT + wide + RIGHT, top + high + BOTTOM);
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
@@ -289,8 +292,8 @@ impl Chart {
                 }
             }
         };
-        let x_ticks = self.x.ticks((wide / 54.0) as usize);
-        let y_ticks = self.y.ticks((high / 54.0) as usize);
+        let x_ticks = self.x.ticks((wide / 60.0) as usize);
+        let y_ticks = self.y.ticks((high / 60.0) as usize);
         grid(&x_ticks, svg, &|place| {
             format!("M{:.1} 0v{high}", place * wide)
         });
@@ -337,11 +340,11 @@ impl Chart {
     /// The notes, and what the shades mean.
     fn draw_notes(&self, svg: &mut String) {
         let mut y = 15.0;
-        for note in &self.notes {
+        for (note, colour) in &self.notes {
             append(
                 svg,
                 format_args!(
-                    "<text x=\"8\" y=\"{y}\" fill=\"{INK}\">{}</text>",
+                    "<text x=\"8\" y=\"{y}\" fill=\"{colour}\">{}</text>",
                     escaped(note)
                 ),
             );

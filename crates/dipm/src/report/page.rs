@@ -23,7 +23,7 @@ caption{text-align:left;font-weight:600;padding:4px 0}\
 th,td{text-align:right;padding:3px 12px 3px 6px;border-bottom:1px solid #e4e7eb;vertical-align:bottom}\
 th{font-weight:600;border-bottom:1px solid #8c959f}.words{text-align:left}td.words{overflow-wrap:anywhere}\
 pre{background:#f6f8fa;border:1px solid #d0d7de;border-radius:6px;padding:12px;overflow-x:auto;font-size:13px;line-height:1.45}\
-summary{cursor:pointer;font-weight:600;margin:8px 0}@media print{body{max-width:none}h2{break-after:avoid}svg{break-inside:avoid}}";
+summary{cursor:pointer;font-weight:600;margin:8px 0}@media print{body{max-width:none}.charts{display:block}h2{break-after:avoid}svg{break-inside:avoid}}";
 
 /// An evaluation with its heading.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,8 +129,12 @@ impl Page {
         if !by_config_type.is_empty() {
             self.subheading("Energies and forces by config_type");
             self.html.push_str(&by_config_type.html());
-            self.charts(&evaluation_charts::by_config_type(evaluation));
-            self.say_shown(evaluation.config_types.list().len(), "classes");
+            let count = evaluation.config_types.list().len();
+            // a single class has been seen already, under another name
+            if count > 1 {
+                self.charts(&evaluation_charts::by_config_type(evaluation));
+                self.say_shown(count, "classes");
+            }
         }
         self.worst(evaluation);
     }

@@ -141,7 +141,12 @@ pub fn coverage(evaluation: &Evaluation) -> String {
 }
 
 fn error_cells(summary: &ErrorSummary) -> [String; 5] {
-    let errors = [summary.mae, summary.rmse, summary.max, summary.bias];
+    // forces of a molecule add up to zero, and so do their errors but for rounding
+    let bias = match summary.bias.abs() < 1e-4 * summary.rmse {
+        true => 0.0,
+        false => summary.bias,
+    };
+    let errors = [summary.mae, summary.rmse, summary.max, bias];
     let [mae, rmse, max, bias] = errors.map(|x| milli(Some(x)));
     [mae, rmse, max, bias, r2_text(summary.r2)]
 }
