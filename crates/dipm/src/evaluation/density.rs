@@ -128,8 +128,8 @@ impl Cells {
     }
 
     fn add(&mut self, point: [f64; 2], square: bool) {
-        for axis in 0..2 {
-            while point[axis].abs() / width(self.exponents[axis]) >= FARTHEST_CELL {
+        for (axis, x) in point.iter().enumerate() {
+            while x.abs() / width(self.exponents[axis]) >= FARTHEST_CELL {
                 self.join(axis, square);
             }
         }

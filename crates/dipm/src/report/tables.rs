@@ -173,8 +173,8 @@ pub fn milli(value: Option<f64>) -> String {
     }
     let magnitude = value.abs().log10().floor();
     let text = match magnitude {
-        m if m < -4.0 || m > 7.0 => format!("{value:.3e}"),
-        m => format!("{value:.0$}", (3.0 - m).max(0.0) as usize),
+        m if (-4.0..=7.0).contains(&m) => format!("{value:.0$}", (3.0 - m).max(0.0) as usize),
+        _ => format!("{value:.3e}"),
     };
     text.replace('-', "−")
 }
