@@ -8,12 +8,13 @@ fn structure(index: usize) -> Structure {
     let x = index as f64;
     let origin = (PathBuf::from("made.h5"), index).into();
     let mut structure = Structure::new(vec![8; n], vec![[x, 0.5, -0.25]; n], origin);
-    structure.energy = (index % 4 > 0).then_some(-x);
-    structure.forces = (index % 5 > 0).then(|| vec![[0.1, x, 0.0]; n]);
-    structure.stress = (index % 2 > 0).then_some([[x; 3]; 3]);
-    structure.cell = (index % 2 > 0).then_some([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0]]);
-    structure.config_type = (index % 3 > 0).then(|| format!("class {}", index % 3));
-    structure.charge = (index % 6 == 0).then_some(-1);
+    structure.energy = (!index.is_multiple_of(4)).then_some(-x);
+    structure.forces = (!index.is_multiple_of(5)).then(|| vec![[0.1, x, 0.0]; n]);
+    structure.stress = (!index.is_multiple_of(2)).then_some([[x; 3]; 3]);
+    structure.cell =
+        (!index.is_multiple_of(2)).then_some([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0]]);
+    structure.config_type = (!index.is_multiple_of(3)).then(|| format!("class {}", index % 3));
+    structure.charge = (index.is_multiple_of(6)).then_some(-1);
     structure
 }
 

@@ -44,11 +44,11 @@ fn cases(count: usize) -> Vec<Case> {
         };
         Case {
             origin: (PathBuf::from("data.xyz"), index).into(),
-            config_type: (index % 3 > 0).then(|| format!("class {}", index % 3)),
+            config_type: (!index.is_multiple_of(3)).then(|| format!("class {}", index % 3)),
             atomic_numbers: (0..n).map(|a| if a == 1 { 8 } else { 1 }).collect(),
-            energy: (index % 5 > 0).then(|| [wave(i), wave(i + 0.01)]),
-            forces: (index % 7 > 0).then(|| [forces(0.0), forces(0.002)]),
-            stress: (index % 2 > 0).then(|| [stress(0.0), stress(0.003)]),
+            energy: (!index.is_multiple_of(5)).then(|| [wave(i), wave(i + 0.01)]),
+            forces: (!index.is_multiple_of(7)).then(|| [forces(0.0), forces(0.002)]),
+            stress: (!index.is_multiple_of(2)).then(|| [stress(0.0), stress(0.003)]),
         }
     };
     (0..count).map(case).collect()

@@ -69,7 +69,7 @@ mod tests {
     fn the_summary_is_that_of_straightforward_sums() {
         // a large offset, as energies have, does not spoil R²
         let pairs: Vec<(f64, f64)> = (0..1000)
-            .map(|i| f64::from(i))
+            .map(f64::from)
             .map(|i| {
                 (
                     -9000.0 + (0.7 * i).sin(),
