@@ -58,6 +58,9 @@ pub struct Batch {
     pub tasks: Vec<u32>,
     /// Files and numbers, `[G]`.
     pub origins: Vec<Origin>,
+    /// Classes of the structures, `config_type` in files, `[G]`; empty in batches written by earlier versions.
+    #[serde(default)]
+    pub config_types: Vec<Option<String>>,
 }
 
 impl Batch {
@@ -139,6 +142,7 @@ impl Batch {
         self.spins.push(structure.spin.unwrap_or(0));
         self.tasks.push(structure.task.unwrap_or(0) as u32);
         self.origins.push(structure.origin.clone());
+        self.config_types.push(structure.config_type.clone());
         Ok(())
     }
 

@@ -62,7 +62,7 @@ pub use dataset_info::{AtomicEnergies, DatasetInfo};
 pub use elements::{atomic_number, element_symbol};
 pub use error::DataError;
 pub use graph::Graph;
-pub use hdf5_write::{Hdf5WriteOptions, write_hdf5};
+pub use hdf5_write::{Hdf5WriteOptions, Hdf5Writer, write_hdf5};
 pub use labels::{LabelKeys, LabelReport, LabelSources};
 pub use loader::{BatchStream, Loader, LoaderOptions};
 pub use neighbors::{NeighborList, neighbor_list};

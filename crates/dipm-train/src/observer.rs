@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use dipm_data::Batch;
+
+use crate::loss::{Labels, Predictions};
 use crate::record::MetricRecord;
 
 /// A pass over a data set.
@@ -46,6 +49,12 @@ pub trait Observer {
         let _ = progress;
     }
 
+    /// What was predicted for a batch of an evaluation, before [`Observer::batch_done`]; both sides
+    /// without atomic energies.
+    fn batch_evaluated(&mut self, batch: &Batch, labels: &Labels, predictions: &Predictions) {
+        let _ = (batch, labels, predictions);
+    }
+
     /// A pass is done.
     fn pass_done(&mut self, progress: &Progress) {
         let _ = progress;
@@ -72,3 +81,73 @@ pub trait Observer {
 pub struct Silent;
 
 impl Observer for Silent {}
+
+/// Both watch; either can stop the run.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn pass_started(&mut self, progress: &Progress) {
+        self.0.pass_started(progress);
+        self.1.pass_started(progress);
+    }
+
+    fn batch_done(&mut self, progress: &Progress) {
+        self.0.batch_done(progress);
+        self.1.batch_done(progress);
+    }
+
+    fn batch_evaluated(&mut self, batch: &Batch, labels: &Labels, predictions: &Predictions) {
+        self.0.batch_evaluated(batch, labels, predictions);
+        self.1.batch_evaluated(batch, labels, predictions);
+    }
+
+    fn pass_done(&mut self, progress: &Progress) {
+        self.0.pass_done(progress);
+        self.1.pass_done(progress);
+    }
+
+    fn record(&mut self, record: &MetricRecord) {
+        self.0.record(record);
+        self.1.record(record);
+    }
+
+    fn checkpoint_saved(&mut self, epoch: u64, path: &Path) {
+        self.0.checkpoint_saved(epoch, path);
+        self.1.checkpoint_saved(epoch, path);
+    }
+
+    fn stop_requested(&mut self) -> bool {
+        self.0.stop_requested() | self.1.stop_requested()
+    }
+}
+
+/// Watches if it is there.
+impl<O: Observer> Observer for Option<O> {
+    fn pass_started(&mut self, progress: &Progress) {
+        self.iter_mut().for_each(|o| o.pass_started(progress));
+    }
+
+    fn batch_done(&mut self, progress: &Progress) {
+        self.iter_mut().for_each(|o| o.batch_done(progress));
+    }
+
+    fn batch_evaluated(&mut self, batch: &Batch, labels: &Labels, predictions: &Predictions) {
+        self.iter_mut()
+            .for_each(|o| o.batch_evaluated(batch, labels, predictions));
+    }
+
+    fn pass_done(&mut self, progress: &Progress) {
+        self.iter_mut().for_each(|o| o.pass_done(progress));
+    }
+
+    fn record(&mut self, record: &MetricRecord) {
+        self.iter_mut().for_each(|o| o.record(record));
+    }
+
+    fn checkpoint_saved(&mut self, epoch: u64, path: &Path) {
+        self.iter_mut()
+            .for_each(|o| o.checkpoint_saved(epoch, path));
+    }
+
+    fn stop_requested(&mut self) -> bool {
+        self.as_mut().is_some_and(|o| o.stop_requested())
+    }
+}

@@ -408,6 +408,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             let (labels, predictions) = self.objective.predict(parameters, &batch)?;
             metrics.add(self.config.loss.kind, &labels, &predictions);
             warn_of_non_finite(&batch, &predictions.energies, evaluation.pass);
+            observer.batch_evaluated(&batch, &labels, &predictions);
             progress.batches += 1;
             progress.structures += batch.num_structures() as u64;
             observer.batch_done(&progress);

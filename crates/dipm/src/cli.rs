@@ -40,6 +40,11 @@ pub enum Command {
     Check(CheckArgs),
     /// Energies, forces and stress of structures
     Predict(PredictArgs),
+    /// Errors of a model on structures with reference values, as tables and as a page with charts
+    ///
+    /// Compares energies, forces and stress with those in the files, which are read batch by batch and may be larger
+    /// than the memory. Structures without reference values are predicted but take no part in the errors.
+    Evaluate(EvaluateArgs),
     /// Time training steps and evaluations of a configuration
     Bench(BenchArgs),
     /// Compute a batch again on which training failed, and find the operation that is not finite
@@ -131,13 +136,42 @@ pub struct PredictArgs {
     /// Give the stress of structures without a cell too, with a volume of 1 Å³: their virial
     #[arg(long)]
     pub stress: bool,
-    /// Write the predictions as extended XYZ (.xyz, .extxyz), HDF5 (.h5, .hdf5) or JSON lines (.json, .jsonl);
-    /// HDF5 is written at the end, from memory
+    /// Write the predictions as extended XYZ (.xyz, .extxyz), HDF5 (.h5, .hdf5) or JSON lines (.json, .jsonl)
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Compare forces and stress with finite differences of the energy, in f64, and print how well they agree
     #[arg(long, conflicts_with_all = ["output", "json", "dtype", "stress"])]
     pub check_derivatives: bool,
+    /// Structures per batch
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+}
+
+/// Arguments of `dipm evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// The model, a .safetensors file
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Structures with energies, forces or stress: extended XYZ or HDF5, files or directories
+    #[arg(value_name = "DATA", required = true, num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Write a page with tables, parity plots and the worst structures (.html)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write the predictions as extended XYZ (.xyz, .extxyz), HDF5 (.h5, .hdf5) or JSON lines (.json, .jsonl), in the
+    /// order of the data and in the place of the reference values
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write the tables as one JSON object, in eV and Å
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Leave out structures with elements that the model does not know
+    #[arg(long)]
+    pub skip_unknown_elements: bool,
+    /// Number type of the computation
+    #[arg(long, value_enum, default_value_t = Dtype::Float32)]
+    pub dtype: Dtype,
     /// Structures per batch
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: u32,

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod datasets;
+pub mod evaluation;
 pub mod interrupt;
 mod local_time;
 pub mod logging;

@@ -36,6 +36,7 @@ const FREE_KEYS: &[&str] = &[
     "train.epoch_to_restore",
     "train.restore_optimizer_state",
     "train.clear_previous_checkpoints",
+    "train.report",
     "train.tensorboard",
     "train.wandb",
 ];
@@ -110,6 +111,8 @@ pub struct TrainSection {
     pub checkpoints: CheckpointConfig,
     /// Whether more metrics are reported.
     pub extended_metrics: bool,
+    /// Whether a page with charts is written.
+    pub report: bool,
     /// Project of the TensorBoard logs; a name or a relative path.
     pub tensorboard: Option<String>,
     /// Project of the logs for Weights & Biases.

@@ -75,8 +75,8 @@ fn what_is_left_out_has_the_default_of_the_crates() {
     assert_eq!(train.checkpoints, CheckpointConfig::default());
     assert_eq!(train.loss, dipm_train::LossConfig::new(LossKind::Mse));
     assert_eq!(
-        (train.extended_metrics, train.dtype),
-        (false, ComputeType::F32)
+        (train.extended_metrics, train.report, train.dtype),
+        (false, true, ComputeType::F32)
     );
     let dataset = &config.dataset;
     let mut expected = DatasetOptions::new(dataset.options.train.clone());
@@ -559,7 +559,7 @@ fn the_resolved_configuration_reads_back_to_itself() {
          stress_weights: 1e-4\ninit_learning_rate: 1e-5\npeak_learning_rate: 1e-3\nfinal_learning_rate: 1.25e-6\n\
          warmup_steps: 0\ntransition_steps: 10\nweight_decay: 5e-7\napply_weight_decay_mask: no\ngrad_norm: .inf\n\
          num_gradient_accumulation_steps: 2\nema_decay: 0.999\nuse_ema_params_for_eval: no\nrun_eval_at_start: no\n\
-         log_interval: 10\nextended_metrics: yes\ntensorboard: ./runs/a\nwandb: \"my project\"\ndtype: f32\nlocal_model_output_dir: runs/a b\n\
+         log_interval: 10\nextended_metrics: yes\nreport: no\ntensorboard: ./runs/a\nwandb: \"my project\"\ndtype: f32\nlocal_model_output_dir: runs/a b\n\
          max_checkpoints_to_keep: 2\nrestore_checkpoint_if_exists: yes\nepoch_to_restore: 3\n\
          restore_optimizer_state: yes",
     );

@@ -1,7 +1,7 @@
 //! `dipm predict --check-derivatives`: forces and stress against finite differences of the energy.
 
 use super::Failure;
-use super::predict::check_finite;
+use super::predictions::check_finite;
 use dipm_data::{Batch, Dataset, Graph, SpeciesTable, Structure};
 use dipm_models::{Model, Prediction, Predictor};
 

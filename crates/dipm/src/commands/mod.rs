@@ -4,8 +4,10 @@ mod bench;
 mod check;
 mod debug_batch;
 mod derivatives;
+mod evaluate;
 mod guidance;
 mod predict;
+mod predictions;
 mod training;
 
 use crate::cli::{Cli, Command, DataArgs};
@@ -96,6 +98,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Train(args) => training::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(&args, started),
         Command::DebugBatch(args) => debug_batch::run(&args),
         Command::Init(args) => guidance::init(&args),

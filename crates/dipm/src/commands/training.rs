@@ -6,7 +6,7 @@ use crate::config;
 use crate::datasets::Datasets;
 use crate::interrupt;
 use crate::progress::Display;
-use crate::report::{self, Report};
+use crate::report::{self, LiveReport, Report, RunDescription};
 use crate::resources;
 use crate::run_config::{ComputeType, Pretrained, RunConfig};
 use crate::run_logs::{self, RunLogs};
@@ -170,13 +170,38 @@ fn train<T: Real + dipm_models::Real>(
             section.training.ema_decay
         );
     }
-    let mut display = Display::new(&section.training, section.extended_metrics, started);
+    let display = Display::new(&section.training, section.extended_metrics, started);
+    let page = section.report.then(|| {
+        let run = RunDescription {
+            architecture: config::architecture_name(model.config.target()).to_owned(),
+            num_parameters: model.num_parameters(),
+            config: text.clone(),
+            data: prepared.report.to_string(),
+            num_epochs: section.training.num_epochs,
+            num_structures: prepared.train.len(),
+        };
+        let kept = if trainer.is_resumed() {
+            &history[..]
+        } else {
+            &[]
+        };
+        LiveReport::new(
+            &report::page_path(output_dir, &section.save_path),
+            run,
+            kept,
+        )
+    });
+    if let Some(page) = &page {
+        tracing::info!("report while it trains: {}", page.path().display());
+    }
+    let mut watchers = (display, page);
     let data = TrainingData {
         train: &train,
         validation: valid.as_ref().map(|loader| loader as &dyn Batches),
         test: test.as_ref().map(|loader| loader as &dyn Batches),
     };
-    let outcome = trainer.run(data, &mut display)?;
+    let outcome = trainer.run(data, &mut watchers)?;
+    let (mut display, page) = watchers;
     display.finish();
     let trained = match outcome {
         Outcome::Finished(trained) => trained,
@@ -207,12 +232,18 @@ fn train<T: Real + dipm_models::Real>(
         first_step: display.first_step(),
         peak_memory_mib: resources::peak_memory_mib(),
     };
-    report
-        .write(&report_path)
-        .map_err(|source| Failure::Write {
-            path: report_path.display().to_string(),
+    let write = |path: &Path, written: std::io::Result<()>| {
+        written.map_err(|source| Failure::Write {
+            path: path.display().to_string(),
             source,
-        })?;
+        })
+    };
+    write(&report_path, report.write(&report_path))?;
+    if let Some(mut page) = page {
+        let written = page.finish();
+        write(page.path(), written)?;
+        tracing::info!("charts in {}", page.path().display());
+    }
     if let Some((epoch, loss)) = best {
         tracing::info!("best epoch {epoch}, validation loss {loss:.4e}");
     }

@@ -434,6 +434,12 @@ const TESTS: &[(Section, &[&str], &str, &str)] = &[
     ),
     (
         Section::Train,
+        &["report"],
+        TRAIN,
+        "a_page_with_charts_is_written_unless_it_is_not_wanted",
+    ),
+    (
+        Section::Train,
         &["dtype"],
         MODEL,
         "the_number_type_of_the_computation_changes_the_last_digits",

@@ -251,6 +251,14 @@ pub(super) const KEYS: &[Key] = &[
         "Remove the force head of a pretrained model; also read in `model`.",
     ),
     key(
+        "report",
+        Kind::Bool,
+        "true",
+        "",
+        "Write a page with learning curves, parity plots and the worst structures, `report.html` in \
+         `local_model_output_dir` or beside the model, after each validation and at the end. Not in 0.0.8.",
+    ),
+    key(
         "tensorboard",
         Kind::Text,
         "null",

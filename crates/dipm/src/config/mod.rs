@@ -32,6 +32,7 @@ pub use error::{ConfigError, Problem};
 pub use explain::explain;
 pub use json_schema::json_schema;
 pub use key_tests::{GOLDEN_OPTIONS, Test, tests_of};
+pub use resolve_model::architecture_name;
 pub use template::template;
 
 use std::path::{Path, PathBuf};

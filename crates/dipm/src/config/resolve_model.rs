@@ -37,6 +37,11 @@ const NAMES: &[(&str, &str)] = &[
     ("so3krates", "So3krates"),
 ];
 
+/// The name of an architecture as written in the documentation.
+pub fn architecture_name(target: Target) -> &'static str {
+    display(target.name())
+}
+
 /// Whether a key of `model` is an option of an architecture that cannot be trained, so that nothing can be said
 /// about it.
 pub(super) fn is_unknowable(model: Option<&Node>, key: &str) -> bool {
@@ -120,7 +125,7 @@ pub(super) fn target(values: &Values, problems: &mut Vec<Problem>) -> Option<Tar
 }
 
 /// The name of an architecture as people write it.
-pub(super) fn display(name: &str) -> &str {
+pub(super) fn display(name: &'static str) -> &'static str {
     NAMES
         .iter()
         .find(|(folded, _)| *folded == name)

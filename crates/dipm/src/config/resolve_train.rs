@@ -93,6 +93,7 @@ pub(super) fn resolve(
         optimizer,
         checkpoints,
         extended_metrics: values.is("extended_metrics"),
+        report: values.is("report"),
         tensorboard: tensorboard(values, problems),
         wandb: wandb(values, problems),
         dtype: dtype(values, model, problems),

@@ -172,6 +172,7 @@ fn train(section: &TrainSection) -> Lines {
     };
     lines.add("on_non_finite", on_non_finite);
     lines.add("extended_metrics", section.extended_metrics);
+    lines.add("report", section.report);
     lines.add(
         "dtype",
         match section.dtype {

@@ -200,6 +200,16 @@ fn extended_metrics_are_shown_on_request() {
 }
 
 #[test]
+fn a_page_with_charts_is_written_unless_it_is_not_wanted() {
+    let writes = |config: Config| config.run().path("run/report.html").is_file();
+    let with = |value| writes(Config::ethanol().train("report", value));
+    assert_eq!(
+        (writes(Config::ethanol()), with("true"), with("false")),
+        (true, true, false)
+    );
+}
+
+#[test]
 fn what_a_run_leaves_lies_in_local_model_output_dir() {
     let run = Config::ethanol()
         .train("local_model_output_dir", "elsewhere/run")
@@ -209,7 +219,12 @@ fn what_a_run_leaves_lies_in_local_model_output_dir() {
     let files = without.entries(".");
     assert_eq!(
         files,
-        ["model.report.md", "model.safetensors", "train.yaml"]
+        [
+            "model.report.html",
+            "model.report.md",
+            "model.safetensors",
+            "train.yaml"
+        ]
     );
 }
 

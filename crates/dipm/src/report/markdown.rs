@@ -37,6 +37,11 @@ pub fn path(output_dir: Option<&Path>, save_path: &Path) -> PathBuf {
     }
 }
 
+/// Where the page of a run lies: beside its report.
+pub fn page_path(output_dir: Option<&Path>, save_path: &Path) -> PathBuf {
+    path(output_dir, save_path).with_extension("html")
+}
+
 impl Report<'_> {
     /// Writes the report.
     ///
