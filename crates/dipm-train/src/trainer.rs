@@ -276,9 +276,8 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         }
         let rules = &self.config.resume;
         let keys = changed_keys(&state.config, &self.config.config_text);
-        let (free, mut changes): (Vec<Change>, Vec<Change>) = keys
-            .into_iter()
-            .partition(|change| rules.free_keys.contains(&change.key.as_str()));
+        let (free, mut changes): (Vec<Change>, Vec<Change>) =
+            keys.into_iter().partition(|change| rules.allow(change));
         changes.extend(changed_facts(
             &state.dataset_info,
             &self.config.dataset_info,

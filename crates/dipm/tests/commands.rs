@@ -219,6 +219,42 @@ fn a_training_killed_15_times_ends_with_the_same_bits() {
 }
 
 #[test]
+fn a_run_of_a_version_that_knew_fewer_keys_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let restore = "  restore_checkpoint_if_exists: true\n  restore_optimizer_state: true\n";
+    config(directory.path(), "run", 1, restore);
+    run(directory.path(), &["train", "run.yaml"]);
+    let state = directory.path().join("run_run/model/1/state.json");
+    let text = std::fs::read_to_string(&state).unwrap();
+    let older = text
+        .replace("  on_non_finite: stop\\n", "")
+        .replace("    \"scaling_mean\": 0.0,\n", "");
+    assert!(older.len() + 40 < text.len(), "{text}");
+    std::fs::write(&state, &older).unwrap();
+    // the new key has its default: the run is the same
+    config(directory.path(), "run", 2, restore);
+    run(directory.path(), &["train", "run.yaml"]);
+    // with another value it is not
+    let state = directory.path().join("run_run/model/2/state.json");
+    let text = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(&state, text.replace("  on_non_finite: stop\\n", "")).unwrap();
+    config(
+        directory.path(),
+        "run",
+        3,
+        &format!("{restore}  on_non_finite: skip\n"),
+    );
+    let output = dipm(directory.path(), &["train", "run.yaml"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("train.on_non_finite: (not there) → skip"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_changed_run_is_continued_only_on_request() {
     let directory = tempfile::tempdir().unwrap();
     let restore = "  restore_checkpoint_if_exists: true\n  restore_optimizer_state: true\n";

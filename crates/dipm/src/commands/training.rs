@@ -143,6 +143,7 @@ fn train<T: Real + dipm_models::Real>(
             .map_err(|e| Failure::Other(format!("could not write the statistics: {e}")))?,
         resume: ResumeRules {
             free_keys: config.free_keys(),
+            default_keys: config.default_keys(),
             accept_changes: args.accept_changes,
         },
     };

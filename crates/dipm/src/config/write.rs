@@ -6,23 +6,56 @@ use dipm_data::{Amount, DatasetPaths, LabelKeys, Splits};
 use dipm_train::{LossKind, LossWeights, NonFinitePolicy};
 use serde_json::Value as Json;
 
+use super::schema::{Key, Section};
+use super::tree;
+use super::values::{self, Parsed};
 use crate::run_config::{ComputeType, DatasetSection, ModelSection, RunConfig, TrainSection};
 
 impl RunConfig {
     /// Every key with its value. Keys that do nothing are left out; paths are as they were found.
     pub fn to_yaml(&self) -> String {
         let mut text = String::from("# Every key with its value; this file can be trained from.\n");
-        for (name, lines) in [
-            ("model", model(&self.model)),
-            ("dataset", dataset(&self.dataset)),
-            ("train", train(&self.train)),
-        ] {
-            text += &format!("{name}:\n");
+        for (section, lines) in self.lines() {
+            text += &format!("{}:\n", section.name());
             for (key, value) in lines {
                 text += &format!("  {key}: {value}\n");
             }
         }
         text
+    }
+
+    /// Keys (`train.log_interval`) whose value is their default; those whose default is said in words count with
+    /// `null`.
+    pub fn default_keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        for (section, lines) in self.lines() {
+            let is_default = |key: &str, value: &str| {
+                let row = section.key(key).expect("what is written has a row");
+                let default = row.default_yaml().unwrap_or("null");
+                let [default, value] = [default, value].map(|text| meaning(row, text));
+                default.is_some() && default == value
+            };
+            let lines = lines.iter().filter(|(key, value)| is_default(key, value));
+            keys.extend(lines.map(|(key, _)| format!("{}.{key}", section.name())));
+        }
+        keys
+    }
+
+    fn lines(&self) -> [(Section, Lines); 3] {
+        [
+            (Section::Model, model(&self.model)),
+            (Section::Dataset, dataset(&self.dataset)),
+            (Section::Train, train(&self.train)),
+        ]
+    }
+}
+
+/// What a value means, whatever its spelling; `Some(None)` for nothing, `None` for what is no value.
+fn meaning(row: &Key, text: &str) -> Option<Option<Parsed>> {
+    let node = tree::parse(text).ok()??;
+    match node.is_null() {
+        true => Some(None),
+        false => values::parse(&row.kind, &node, row.name).ok().map(Some),
     }
 }
 
