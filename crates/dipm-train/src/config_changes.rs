@@ -154,9 +154,9 @@ mod tests {
     #[test]
     fn rounding_and_facts_of_later_versions_are_no_changes() {
         let was = serde_json::json!({"energies": {"1": -13.6, "8": -2041.5}, "tasks": null});
-        let same = serde_json::json!({"energies": {"1": -13.6, "8": -2041.500_000_000_1}, "tasks": null, "new": 3});
+        let same = serde_json::json!({"energies": {"1": -13.6, "8": -2_041.500_000_000_1}, "tasks": null, "new": 3});
         assert_eq!(changed_facts(&was, &same), []);
-        let other = serde_json::json!({"energies": {"1": -13.6, "8": -2041.500_1}, "tasks": null});
+        let other = serde_json::json!({"energies": {"1": -13.6, "8": -2_041.500_1}, "tasks": null});
         assert_eq!(changed_facts(&was, &other).len(), 1);
     }
 

@@ -45,7 +45,7 @@ fn lay_out(directory: &Path, name: &str, counts: [usize; 3]) {
         let target = directory.join("datasets").join(folder);
         std::fs::create_dir_all(&target).unwrap();
         let options = Hdf5WriteOptions::default();
-        write_hdf5(&target.join("ethanol.h5"), &structures, options).unwrap();
+        write_hdf5(target.join("ethanol.h5"), &structures, options).unwrap();
     }
     let example = here.join(format!("tests/guide/{name}.yaml"));
     std::fs::copy(example, directory.join("train.yaml")).unwrap();
