@@ -11,6 +11,7 @@ mod error;
 mod examples;
 mod explain;
 mod json_schema;
+mod key_test_rows;
 mod key_tests;
 mod keys_dataset;
 mod keys_model;
