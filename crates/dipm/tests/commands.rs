@@ -1,19 +1,13 @@
 //! The program as a user runs it, on the quickstart data.
 
+mod program;
+
+use program::dipm;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/quickstart");
-
-fn dipm(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dipm"));
-    command
-        .args(arguments)
-        .current_dir(directory)
-        .env("NO_COLOR", "1");
-    command
-}
 
 fn run(directory: &Path, arguments: &[&str]) -> Output {
     let output = dipm(directory, arguments)

@@ -1,7 +1,9 @@
 //! Help with writing a configuration: `dipm init`, `dipm explain`, `dipm schema`.
 
+mod program;
+
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use dipm::config::schema::{Kind, Section, Support};
 use dipm::config::{Overrides, explain, json_schema, read, template};
@@ -9,10 +11,7 @@ use dipm_models::Target;
 use serde_json::Value as Json;
 
 fn dipm(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dipm"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
+    program::dipm(folder, arguments)
         .output()
         .expect("the program starts")
 }

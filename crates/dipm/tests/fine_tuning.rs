@@ -1,7 +1,9 @@
 //! Training that starts from a model file, as a user runs it.
 
+mod program;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use dipm_models::Model;
 
@@ -25,10 +27,7 @@ fn train(directory: &Path, model: &str, dataset: &str) -> Output {
 }
 
 fn dipm(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dipm"))
-        .args(arguments)
-        .current_dir(directory)
-        .env("NO_COLOR", "1")
+    program::dipm(directory, arguments)
         .output()
         .expect("the program starts")
 }

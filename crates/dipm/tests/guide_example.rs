@@ -1,7 +1,9 @@
 //! The examples of the training guide of dipm 0.0.8, as they stand, on HDF5 data where they expect them.
 
+mod program;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use dipm::config::{ConfigError, Overrides, read};
 use dipm::run_config::RunConfig;
@@ -68,12 +70,10 @@ fn resolve(path: &Path, set: &[&str]) -> Result<RunConfig, Box<ConfigError>> {
 }
 
 fn dipm(directory: &Path, set: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dipm"));
-    command.args(["train", "train.yaml"]);
+    let mut command = program::dipm(directory, &["train", "train.yaml"]);
     set.iter().for_each(|set| {
         command.args(["--set", set]);
     });
-    let command = command.current_dir(directory).env("NO_COLOR", "1");
     command.output().expect("the program starts")
 }
 

@@ -1,25 +1,18 @@
 //! TensorBoard and Weights & Biases as a user asks for them, on the quickstart data. What the files hold is tested in
 //! dipm-train, and with the packages that read them by `scripts/check_logs.py`.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod program;
+mod quickstart;
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/quickstart");
+use program::dipm;
+use quickstart::MODEL_AND_FILES;
+use std::path::{Path, PathBuf};
+use std::process::Output;
 
 /// Trains on 8 structures with lines added to `train`.
 fn train(directory: &Path, epochs: u32, more: &str) -> Output {
     let text = format!(
-        "model:
-  target: nequip
-  num_layers: 1
-  node_irreps: 4x0e + 2x1o
-  l_max: 1
-  radial_net_n_hidden: 8
-dataset:
-  train_dataset_paths: {DATA}/ethanol_train.h5
-  valid_dataset_paths: {DATA}/ethanol_valid.h5
-  test_dataset_paths: {DATA}/ethanol_test.h5
-  train_num_to_load: 8
+        "{MODEL_AND_FILES}  train_num_to_load: 8
   valid_num_to_load: 4
   test_num_to_load: 4
   batch_size: 4
@@ -31,10 +24,7 @@ train:
 {more}"
     );
     std::fs::write(directory.join("train.yaml"), text).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_dipm"))
-        .args(["train", "train.yaml"])
-        .current_dir(directory)
-        .env("NO_COLOR", "1")
+    dipm(directory, &["train", "train.yaml"])
         .output()
         .expect("the program starts")
 }
@@ -166,9 +156,7 @@ fn a_report_has_a_column_for_the_stress_where_there_are_errors_of_it() {
                 train_dataset_paths: data.xyz\n  dataset_splits: [2, 1, 1]\n  graph_cutoff_angstrom: 3.0\ntrain:\n  \
                 loss: mse\n  num_epochs: 1\n  stress_weights: 1\n  save_path: m.safetensors\n";
     std::fs::write(directory.path().join("train.yaml"), text).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_dipm"))
-        .args(["train", "train.yaml"])
-        .current_dir(directory.path())
+    let output = dipm(directory.path(), &["train", "train.yaml"])
         .output()
         .unwrap();
     log_of(&output);

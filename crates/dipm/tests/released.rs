@@ -4,8 +4,9 @@
 //! A release adds its own folder with `cargo test -p dipm --test released -- --ignored`; those of earlier versions
 //! stay as they are.
 
+mod program;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use dipm_data::{LabelKeys, StructureFile, XyzWriter};
 use serde_json::{Value as Json, json};
@@ -51,10 +52,7 @@ fn fixtures() -> PathBuf {
 }
 
 fn dipm(directory: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_dipm"))
-        .args(arguments)
-        .current_dir(directory)
-        .env("NO_COLOR", "1")
+    let output = program::dipm(directory, arguments)
         .output()
         .expect("the program starts");
     let log = String::from_utf8_lossy(&output.stderr);
