@@ -21,12 +21,12 @@ pub fn element_symbol(atomic_number: u8) -> Option<&'static str> {
 }
 
 /// Symbol for messages: `Z=0` where there is no element.
-pub(crate) fn symbol_or_number(atomic_number: u8) -> String {
+pub fn symbol_or_number(atomic_number: u8) -> String {
     element_symbol(atomic_number).map_or_else(|| format!("Z={atomic_number}"), str::to_owned)
 }
 
 /// Symbols of several elements, comma-separated.
-pub(crate) fn symbol_list(atomic_numbers: impl IntoIterator<Item = u8>) -> String {
+pub fn symbol_list(atomic_numbers: impl IntoIterator<Item = u8>) -> String {
     let symbols: Vec<String> = atomic_numbers.into_iter().map(symbol_or_number).collect();
     symbols.join(", ")
 }

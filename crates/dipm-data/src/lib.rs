@@ -59,7 +59,7 @@ pub use batching::BatchLimits;
 pub use checks::{Finding, Severity, Subject, check};
 pub use dataset::Dataset;
 pub use dataset_info::{AtomicEnergies, DatasetInfo};
-pub use elements::{atomic_number, element_symbol};
+pub use elements::{atomic_number, element_symbol, symbol_list, symbol_or_number};
 pub use error::DataError;
 pub use graph::Graph;
 pub use hdf5_write::{Hdf5WriteOptions, Hdf5Writer, write_hdf5};

@@ -82,45 +82,8 @@ pub struct Silent;
 
 impl Observer for Silent {}
 
-/// Both watch; either can stop the run.
-impl<A: Observer, B: Observer> Observer for (A, B) {
-    fn pass_started(&mut self, progress: &Progress) {
-        self.0.pass_started(progress);
-        self.1.pass_started(progress);
-    }
-
-    fn batch_done(&mut self, progress: &Progress) {
-        self.0.batch_done(progress);
-        self.1.batch_done(progress);
-    }
-
-    fn batch_evaluated(&mut self, batch: &Batch, labels: &Labels, predictions: &Predictions) {
-        self.0.batch_evaluated(batch, labels, predictions);
-        self.1.batch_evaluated(batch, labels, predictions);
-    }
-
-    fn pass_done(&mut self, progress: &Progress) {
-        self.0.pass_done(progress);
-        self.1.pass_done(progress);
-    }
-
-    fn record(&mut self, record: &MetricRecord) {
-        self.0.record(record);
-        self.1.record(record);
-    }
-
-    fn checkpoint_saved(&mut self, epoch: u64, path: &Path) {
-        self.0.checkpoint_saved(epoch, path);
-        self.1.checkpoint_saved(epoch, path);
-    }
-
-    fn stop_requested(&mut self) -> bool {
-        self.0.stop_requested() | self.1.stop_requested()
-    }
-}
-
-/// Watches if it is there.
-impl<O: Observer> Observer for Option<O> {
+/// All watch; any of them can stop the run.
+impl Observer for Vec<&mut dyn Observer> {
     fn pass_started(&mut self, progress: &Progress) {
         self.iter_mut().for_each(|o| o.pass_started(progress));
     }
@@ -148,6 +111,8 @@ impl<O: Observer> Observer for Option<O> {
     }
 
     fn stop_requested(&mut self) -> bool {
-        self.as_mut().is_some_and(|o| o.stop_requested())
+        // each is asked, also when one has said yes
+        self.iter_mut()
+            .fold(false, |stop, o| o.stop_requested() | stop)
     }
 }

@@ -52,7 +52,7 @@ pub fn check(config: &RunConfig) -> Result<(), Failure> {
             std::fs::create_dir_all(&directory)
                 .and_then(|()| std::fs::write(&trial, []))
                 .and_then(|()| std::fs::remove_file(&trial))
-                .map_err(|source| write_failure(&directory, source))
+                .map_err(|source| Failure::write(&directory, source))
         })
 }
 
@@ -134,7 +134,7 @@ fn names(
 ) -> Result<Names, Failure> {
     let file = output_dir.map(|directory| directory.join(NAMES));
     if let Some(file) = file.as_deref().filter(|file| is_resumed && file.exists()) {
-        let text = std::fs::read_to_string(file).map_err(|source| write_failure(file, source))?;
+        let text = std::fs::read_to_string(file).map_err(|source| Failure::write(file, source))?;
         return serde_json::from_str(&text).map_err(|error| {
             let problem = format!("{} cannot be read: {error}", file.display());
             Failure::Other(format!("{problem}; remove it to log under a new name"))
@@ -143,7 +143,7 @@ fn names(
     let names = new_names(tensorboard)?;
     if let Some(file) = &file {
         let text = serde_json::to_string_pretty(&names).expect("names are strings and a number");
-        std::fs::write(file, text + "\n").map_err(|source| write_failure(file, source))?;
+        std::fs::write(file, text + "\n").map_err(|source| Failure::write(file, source))?;
     }
     Ok(names)
 }
@@ -172,7 +172,7 @@ fn new_directory(project: &Path, name: &str) -> Result<String, Failure> {
         let made = std::fs::create_dir_all(project).and_then(|()| std::fs::create_dir(&path));
         match made {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
-            Err(error) => return Err(write_failure(&path, error)),
+            Err(error) => return Err(Failure::write(&path, error)),
             Ok(()) => return Ok(name),
         }
     }
@@ -191,13 +191,6 @@ fn new_id() -> String {
         char::from(digit)
     };
     std::iter::repeat_with(digit).take(8).collect()
-}
-
-fn write_failure(path: &Path, source: std::io::Error) -> Failure {
-    Failure::Write {
-        path: path.display().to_string(),
-        source,
-    }
 }
 
 #[cfg(test)]

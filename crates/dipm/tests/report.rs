@@ -1,5 +1,10 @@
 //! The page of a run, and `dipm evaluate`, as a user meets them.
 
+mod program;
+mod quickstart;
+
+use program::dipm;
+use quickstart::MODEL_AND_FILES;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -14,17 +19,7 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/quickstart")
 /// A short training in a folder; only the number of epochs may differ between two of them.
 fn training(directory: &Path, epochs: u64) -> Command {
     let text = format!(
-        "model:
-  target: nequip
-  num_layers: 1
-  node_irreps: 4x0e + 2x1o
-  l_max: 1
-  radial_net_n_hidden: 8
-dataset:
-  train_dataset_paths: {DATA}/ethanol_train.h5
-  valid_dataset_paths: {DATA}/ethanol_valid.h5
-  test_dataset_paths: {DATA}/ethanol_test.h5
-  train_num_to_load: 16
+        "{MODEL_AND_FILES}  train_num_to_load: 16
   batch_size: 4
 train:
   loss: mse
@@ -38,15 +33,6 @@ train:
     );
     std::fs::write(directory.join("train.yaml"), text).unwrap();
     dipm(directory, &["train", "train.yaml"])
-}
-
-fn dipm(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dipm"));
-    command
-        .args(arguments)
-        .current_dir(directory)
-        .env("NO_COLOR", "1");
-    command
 }
 
 #[track_caller]
@@ -366,7 +352,7 @@ fn a_file_that_is_read_is_not_replaced() {
 
 #[test]
 fn the_page_of_a_large_set_is_small() {
-    let mut evaluation = Evaluation::new();
+    let mut evaluation = Evaluation::default();
     let (mut numbers, mut state) = (Vec::new(), 1_u64);
     for _ in 0..50_000 {
         state = state

@@ -1,12 +1,12 @@
 //! `dipm evaluate`: errors of a model on structures with reference values.
 
 use super::Failure;
-use super::predictions::{PredictionFile, dataset, for_each, refuse_input, write_failure};
+use super::predictions::{PredictionFile, dataset, for_each, refuse_input};
 use crate::cli::{Dtype, EvaluateArgs};
 use crate::config::architecture_name;
-use crate::evaluation::{Compared, Evaluation, NUM_WORST};
+use crate::evaluation::{Compared, Evaluation};
 use crate::report::{Evaluated, EvaluationPage, table_text, tables_as_json};
-use dipm_data::{SpeciesTable, Structure, element_symbol, expand_paths};
+use dipm_data::{SpeciesTable, Structure, expand_paths, symbol_list, symbol_or_number};
 use dipm_models::{Model, Prediction, Real};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +47,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     }
     let seconds = started.elapsed().as_secs_f64();
     if let Some(path) = &args.json {
-        let mut object = tables_as_json(&evaluation, NUM_WORST);
+        let mut object = tables_as_json(&evaluation);
         object["model"] = json!(args.model.display().to_string());
         object["architecture"] = json!(architecture);
         object["num_parameters"] = json!(model.num_parameters());
@@ -56,7 +56,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
         object["num_skipped"] = json!(unknown.num_skipped);
         object["seconds"] = json!(seconds);
         std::fs::write(path, format!("{object:#}\n"))
-            .map_err(|source| write_failure(path, source))?;
+            .map_err(|source| Failure::write(path, source))?;
         tracing::info!("tables in {}", path.display());
     }
     if let Some(path) = &args.report {
@@ -75,7 +75,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
             },
         };
         page.write(path)
-            .map_err(|source| write_failure(path, source))?;
+            .map_err(|source| Failure::write(path, source))?;
         tracing::info!("report in {}", path.display());
     }
     Ok(())
@@ -90,7 +90,7 @@ fn evaluate<T: Real>(
     let dataset = dataset(model, files)?;
     let create = |path| PredictionFile::create(path, false, false, files);
     let mut output = args.output.as_deref().map(create).transpose()?;
-    let mut evaluation = Evaluation::new();
+    let mut evaluation = Evaluation::default();
     for_each::<T>(
         model,
         &dataset,
@@ -161,8 +161,8 @@ impl UnknownElements {
                 "{} holds {}, which the model does not know; it knows {}. Leave such structures out with \
                  --skip-unknown-elements",
                 structure.origin,
-                symbols(unknown),
-                symbols(self.known.atomic_numbers().iter().copied())
+                symbol_list(unknown),
+                symbol_list(self.known.atomic_numbers().iter().copied())
             )));
         }
         self.num_skipped += 1;
@@ -177,7 +177,7 @@ impl UnknownElements {
         let each: Vec<String> = self
             .structures
             .iter()
-            .map(|(z, count)| format!("{} in {count}", symbols([*z])))
+            .map(|(z, count)| format!("{} in {count}", symbol_or_number(*z)))
             .collect();
         (self.num_skipped > 0).then(|| {
             format!(
@@ -187,10 +187,4 @@ impl UnknownElements {
             )
         })
     }
-}
-
-fn symbols(atomic_numbers: impl IntoIterator<Item = u8>) -> String {
-    let symbol = |z| element_symbol(z).map_or_else(|| format!("Z = {z}"), str::to_owned);
-    let symbols: Vec<String> = atomic_numbers.into_iter().map(symbol).collect();
-    symbols.join(", ")
 }

@@ -16,6 +16,7 @@ use dipm_data::DataError;
 use dipm_models::ModelError;
 use dipm_train::TrainError;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::Instant;
 
 /// Why a command did not do what it was asked to.
@@ -62,6 +63,13 @@ impl From<ConfigError> for Failure {
 }
 
 impl Failure {
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+        Self::Write {
+            path: path.display().to_string(),
+            source,
+        }
+    }
+
     /// 2 for what the user wrote, 1 for what happened later.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -133,7 +133,7 @@ impl PredictionFile {
     }
 
     fn lines(path: &Path) -> Result<Format, Failure> {
-        let file = File::create(path).map_err(|source| write_failure(path, source))?;
+        let file = File::create(path).map_err(|source| Failure::write(path, source))?;
         Ok(Format::Json(BufWriter::new(file)))
     }
 
@@ -147,7 +147,7 @@ impl PredictionFile {
         let stress = stress(&prediction, self.virials);
         if let Format::Json(out) = &mut self.format {
             let written = writeln!(out, "{}", json_line(&prediction, stress));
-            return written.map_err(|source| write_failure(&self.path, source));
+            return written.map_err(|source| Failure::write(&self.path, source));
         }
         structure.energy = Some(prediction.energy);
         structure.forces = Some(prediction.forces);
@@ -165,7 +165,7 @@ impl PredictionFile {
         match self.format {
             Format::Json(mut out) => out
                 .flush()
-                .map_err(|source| write_failure(&self.path, source))?,
+                .map_err(|source| Failure::write(&self.path, source))?,
             Format::Xyz(writer) => drop(writer.finish()?),
             Format::Hdf5(writer) => writer.finish()?,
         }
@@ -205,12 +205,5 @@ pub(super) fn refuse_input(path: &Path, inputs: &[PathBuf]) -> Result<(), Failur
             path.display()
         ))),
         false => Ok(()),
-    }
-}
-
-pub(super) fn write_failure(path: &Path, source: std::io::Error) -> Failure {
-    Failure::Write {
-        path: path.display().to_string(),
-        source,
     }
 }

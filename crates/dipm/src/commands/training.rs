@@ -13,7 +13,7 @@ use crate::run_logs::{self, RunLogs};
 use dipm_data::{DatasetInfo, Loader};
 use dipm_models::{Mode, Model, NoiseKey};
 use dipm_train::{
-    Batches, Objective, Outcome, Real, ResumeRules, TrainError, Trainer, TrainerConfig,
+    Batches, Objective, Observer, Outcome, Real, ResumeRules, TrainError, Trainer, TrainerConfig,
     TrainingData, TrainingStep, flat_parameters, read_records, refit_atomic_energies,
     with_parameters,
 };
@@ -80,10 +80,7 @@ fn pretrained_model(pretrained: &Pretrained, datasets: &Datasets) -> Result<Mode
 
 /// Fails now rather than after the training when the model could not be saved.
 fn check_save_path(path: &Path) -> Result<(), Failure> {
-    let write = |source| Failure::Write {
-        path: path.display().to_string(),
-        source,
-    };
+    let write = |source| Failure::write(path, source);
     if let Some(directory) = path
         .parent()
         .filter(|directory| !directory.as_os_str().is_empty())
@@ -171,8 +168,8 @@ fn train<T: Real + dipm_models::Real>(
             section.training.ema_decay
         );
     }
-    let display = Display::new(&section.training, section.extended_metrics, started);
-    let page = section.report.then(|| {
+    let mut display = Display::new(&section.training, section.extended_metrics, started);
+    let mut page = section.report.then(|| {
         let run = RunDescription {
             architecture: config::architecture_name(model.config.target()).to_owned(),
             num_parameters: model.num_parameters(),
@@ -181,28 +178,20 @@ fn train<T: Real + dipm_models::Real>(
             num_epochs: section.training.num_epochs,
             num_structures: prepared.train.len(),
         };
-        let kept = if trainer.is_resumed() {
-            &history[..]
-        } else {
-            &[]
-        };
-        LiveReport::new(
-            &report::page_path(output_dir, &section.save_path),
-            run,
-            kept,
-        )
+        let path = report::page_path(output_dir, &section.save_path);
+        LiveReport::new(&path, run, &history)
     });
     if let Some(page) = &page {
         tracing::info!("report while it trains: {}", page.path().display());
     }
-    let mut watchers = (display, page);
+    let mut watchers: Vec<&mut dyn Observer> = vec![&mut display];
+    watchers.extend(page.as_mut().map(|page| page as &mut dyn Observer));
     let data = TrainingData {
         train: &train,
         validation: valid.as_ref().map(|loader| loader as &dyn Batches),
         test: test.as_ref().map(|loader| loader as &dyn Batches),
     };
     let outcome = trainer.run(data, &mut watchers)?;
-    let (mut display, page) = watchers;
     display.finish();
     let trained = match outcome {
         Outcome::Finished(trained) => trained,
@@ -233,16 +222,12 @@ fn train<T: Real + dipm_models::Real>(
         first_step: display.first_step(),
         peak_memory_mib: resources::peak_memory_mib(),
     };
-    let write = |path: &Path, written: std::io::Result<()>| {
-        written.map_err(|source| Failure::Write {
-            path: path.display().to_string(),
-            source,
-        })
-    };
-    write(&report_path, report.write(&report_path))?;
-    if let Some(mut page) = page {
-        let written = page.finish();
-        write(page.path(), written)?;
+    report
+        .write(&report_path)
+        .map_err(|source| Failure::write(&report_path, source))?;
+    if let Some(page) = &mut page {
+        page.finish()
+            .map_err(|source| Failure::write(page.path(), source))?;
         tracing::info!("charts in {}", page.path().display());
     }
     if let Some((epoch, loss)) = best {
@@ -262,10 +247,7 @@ fn save_setup(directory: &Path, config: &str, info: &DatasetInfo) -> Result<(), 
     let path = directory.join("config.yaml");
     std::fs::create_dir_all(directory)
         .and_then(|()| std::fs::write(&path, config))
-        .map_err(|source| Failure::Write {
-            path: path.display().to_string(),
-            source,
-        })?;
+        .map_err(|source| Failure::write(&path, source))?;
     info.save(directory.join("dataset_info.json"))?;
     Ok(())
 }

@@ -55,7 +55,7 @@ fn cases(count: usize) -> Vec<Case> {
 }
 
 fn evaluated(cases: &[Case]) -> Evaluation {
-    let mut evaluation = Evaluation::new();
+    let mut evaluation = Evaluation::default();
     cases
         .iter()
         .for_each(|case| evaluation.add(&case.compared()));
@@ -130,7 +130,7 @@ fn forces_are_told_apart_by_element_and_by_class() {
     for (z, element) in &evaluation.elements {
         let errors = errors(&|_, other| other == *z);
         close(element.forces.summary().unwrap().rmse, rmse(&errors));
-        assert_eq!(element.parity.count(), errors.len() as u64);
+        assert_eq!(element.forces.density.count(), errors.len() as u64);
     }
     let classes = evaluation.config_types.list();
     assert_eq!(classes.len(), 3);
@@ -141,7 +141,7 @@ fn forces_are_told_apart_by_element_and_by_class() {
         };
         let errors = errors(&|case, _| is_in(case));
         close(class.forces.summary().unwrap().rmse, rmse(&errors));
-        assert_eq!(class.force_parity.count(), errors.len() as u64);
+        assert_eq!(class.forces.density.count(), errors.len() as u64);
     }
     let atoms_with_forces: usize = cases
         .iter()

@@ -1,60 +1,31 @@
 //! Errors by element, and by class of structures.
 
-use super::{Compared, Density, ErrorStatistics};
+use super::{Compared, ErrorStatistics, Parity, components};
 use std::collections::BTreeMap;
 
 /// Classes of structures that are told apart; later ones are taken together.
 pub const MOST_CONFIG_TYPES: usize = 40;
 
 /// Forces on the atoms of one element.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ElementErrors {
     /// Atoms seen.
     pub num_atoms: u64,
     /// Of force components, eV/Å.
-    pub forces: ErrorStatistics,
-    /// Reference and predicted force components, eV/Å.
-    pub parity: Density,
-}
-
-impl Default for ElementErrors {
-    fn default() -> Self {
-        Self {
-            num_atoms: 0,
-            forces: ErrorStatistics::default(),
-            parity: Density::square(),
-        }
-    }
+    pub forces: Parity,
 }
 
 /// Structures of one class.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConfigTypeErrors {
     /// Structures seen.
     pub num_structures: u64,
     /// eV/atom.
-    pub energy_per_atom: ErrorStatistics,
+    pub energy_per_atom: Parity,
     /// Components, eV/Å.
-    pub forces: ErrorStatistics,
+    pub forces: Parity,
     /// Components, eV/Å³.
     pub stress: ErrorStatistics,
-    /// Reference and predicted energy, eV/atom.
-    pub energy_parity: Density,
-    /// Reference and predicted force components, eV/Å.
-    pub force_parity: Density,
-}
-
-impl Default for ConfigTypeErrors {
-    fn default() -> Self {
-        Self {
-            num_structures: 0,
-            energy_per_atom: ErrorStatistics::default(),
-            forces: ErrorStatistics::default(),
-            stress: ErrorStatistics::default(),
-            energy_parity: Density::square(),
-            force_parity: Density::square(),
-        }
-    }
 }
 
 /// Structures by their `config_type`.
@@ -104,26 +75,16 @@ impl ConfigTypes {
 impl ConfigTypeErrors {
     fn add(&mut self, structure: &Compared, energy_per_atom: Option<[f64; 2]>) {
         self.num_structures += 1;
-        if let Some([reference, predicted]) = energy_per_atom {
-            self.energy_per_atom.add(reference, predicted);
-            self.energy_parity.add([reference, predicted]);
+        if let Some(pair) = energy_per_atom {
+            self.energy_per_atom.add(pair);
         }
-        if let Some([reference, predicted]) = structure.forces {
-            let pairs = reference
-                .as_flattened()
-                .iter()
-                .zip(predicted.as_flattened());
-            for (reference, predicted) in pairs {
-                self.forces.add(*reference, *predicted);
-                self.force_parity.add([*reference, *predicted]);
+        if let Some(forces) = structure.forces {
+            components(forces).for_each(|pair| self.forces.add(pair));
+        }
+        if let Some([reference, predicted]) = &structure.stress {
+            for [reference, predicted] in components([reference, predicted]) {
+                self.stress.add(reference, predicted);
             }
-        }
-        if let Some([reference, predicted]) = structure.stress {
-            let pairs = reference
-                .as_flattened()
-                .iter()
-                .zip(predicted.as_flattened());
-            pairs.for_each(|(reference, predicted)| self.stress.add(*reference, *predicted));
         }
     }
 }

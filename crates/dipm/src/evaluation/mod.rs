@@ -2,11 +2,13 @@
 
 mod density;
 mod groups;
+mod parity;
 mod statistics;
 mod worst;
 
 pub use density::{Cells, Density, MOST_CELLS, MOST_POINTS, Marks};
 pub use groups::{ConfigTypeErrors, ConfigTypes, ElementErrors, MOST_CONFIG_TYPES};
+pub use parity::Parity;
 pub use statistics::{ErrorStatistics, ErrorSummary};
 pub use worst::{NUM_WORST, Worst, WorstAtom, WorstStructure, formula};
 
@@ -51,15 +53,11 @@ pub struct Evaluation {
     /// Of the energy of a structure, eV.
     pub energy: ErrorStatistics,
     /// Of the energy over the number of atoms, eV/atom.
-    pub energy_per_atom: ErrorStatistics,
+    pub energy_per_atom: Parity,
     /// Of force components, eV/Å.
     pub forces: ErrorStatistics,
     /// Of stress components, eV/Å³.
-    pub stress: ErrorStatistics,
-    /// Reference and predicted energy, eV/atom.
-    pub energy_parity: Density,
-    /// Reference and predicted stress components, eV/Å³.
-    pub stress_parity: Density,
+    pub stress: Parity,
     /// log₁₀ of the length of the reference force and of the error vector, eV/Å, for each atom.
     pub force_errors: Density,
     /// Forces by element.
@@ -73,15 +71,6 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Nothing seen.
-    pub fn new() -> Self {
-        Self {
-            energy_parity: Density::square(),
-            stress_parity: Density::square(),
-            ..Self::default()
-        }
-    }
-
     /// Takes in a structure.
     ///
     /// # Panics
@@ -107,22 +96,14 @@ impl Evaluation {
             .map(|energies| energies.map(|energy| energy / num_atoms as f64));
         if let (Some([reference, predicted]), Some(per_atom)) = (structure.energy, per_atom) {
             self.energy.add(reference, predicted);
-            self.energy_per_atom.add(per_atom[0], per_atom[1]);
-            self.energy_parity.add(per_atom);
+            self.energy_per_atom.add(per_atom);
         }
         if let Some([reference, predicted]) = structure.forces {
             assert_eq!([reference.len(), predicted.len()], [num_atoms; 2], "forces");
             self.add_forces(structure.atomic_numbers, reference, predicted);
         }
-        if let Some([reference, predicted]) = structure.stress {
-            let pairs = reference
-                .as_flattened()
-                .iter()
-                .zip(predicted.as_flattened());
-            for (reference, predicted) in pairs {
-                self.stress.add(*reference, *predicted);
-                self.stress_parity.add([*reference, *predicted]);
-            }
+        if let Some([reference, predicted]) = &structure.stress {
+            components([reference, predicted]).for_each(|pair| self.stress.add(pair));
         }
         self.config_types.add(structure, per_atom);
         self.rank(structure, per_atom);
@@ -141,8 +122,7 @@ impl Evaluation {
             element.num_atoms += 1;
             for (reference, predicted) in reference.iter().zip(predicted) {
                 self.forces.add(*reference, *predicted);
-                element.forces.add(*reference, *predicted);
-                element.parity.add([*reference, *predicted]);
+                element.forces.add([*reference, *predicted]);
             }
             let lengths = [length(reference), length(&difference(predicted, reference))];
             // NaN passes through, to be counted as what it is
@@ -229,6 +209,17 @@ fn force_error(
     }
     let count = 3 * reference.len().max(1);
     ((squares / count as f64).sqrt(), worst)
+}
+
+/// Components of vectors, each with its prediction.
+fn components<'a>(
+    [reference, predicted]: [&'a [[f64; 3]]; 2],
+) -> impl Iterator<Item = [f64; 2]> + 'a {
+    let pairs = reference
+        .as_flattened()
+        .iter()
+        .zip(predicted.as_flattened());
+    pairs.map(|(reference, predicted)| [*reference, *predicted])
 }
 
 fn difference(a: &[f64; 3], b: &[f64; 3]) -> [f64; 3] {

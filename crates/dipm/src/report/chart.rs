@@ -3,9 +3,8 @@
 //! Colours are those of Okabe and Ito, told apart with any colour vision; lines differ in their dashes too.
 
 use super::axis::{Axis, Tick};
-use super::html::escaped;
+use super::html::{append, escaped};
 use crate::evaluation::{Density, Marks};
-use std::fmt::Write;
 
 /// Colours and dashes of lines, in the order of their use.
 const STYLES: [(&str, &str); 6] = [
@@ -403,9 +402,4 @@ fn dash(dashes: &str) -> String {
         "" => String::new(),
         dashes => format!(" stroke-dasharray=\"{dashes}\""),
     }
-}
-
-fn append(text: &mut String, arguments: std::fmt::Arguments) {
-    text.write_fmt(arguments)
-        .expect("writing to a string never fails");
 }

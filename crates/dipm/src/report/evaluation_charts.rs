@@ -2,8 +2,9 @@
 
 use super::axis::Axis;
 use super::chart::{Chart, grouped};
-use super::tables::{milli, symbol};
-use crate::evaluation::{Density, ErrorStatistics, Evaluation, Marks};
+use super::tables::milli;
+use crate::evaluation::{Density, Evaluation, Marks, Parity};
+use dipm_data::symbol_or_number;
 
 /// Panels of elements and of classes, at most.
 pub const MOST_PANELS: usize = 12;
@@ -14,16 +15,9 @@ pub fn overview(evaluation: &Evaluation) -> Vec<String> {
         "Energy per atom",
         "eV/atom",
         "meV/atom",
-        &evaluation.energy_parity,
         &evaluation.energy_per_atom,
     );
-    let stress = parity(
-        "Stress components",
-        "eV/Å³",
-        "meV/Å³",
-        &evaluation.stress_parity,
-        &evaluation.stress,
-    );
+    let stress = parity("Stress components", "eV/Å³", "meV/Å³", &evaluation.stress);
     [energy, force_errors(&evaluation.force_errors), stress]
         .into_iter()
         .flatten()
@@ -36,8 +30,8 @@ pub fn by_element(evaluation: &Evaluation) -> Vec<String> {
     elements.sort_by_key(|(_, element)| std::cmp::Reverse(element.num_atoms));
     let panels = elements.into_iter().take(MOST_PANELS);
     let panels = panels.filter_map(|(z, element)| {
-        let title = format!("Forces on {}", symbol(*z));
-        parity(&title, "eV/Å", "meV/Å", &element.parity, &element.forces)
+        let title = format!("Forces on {}", symbol_or_number(*z));
+        parity(&title, "eV/Å", "meV/Å", &element.forces)
     });
     panels.collect()
 }
@@ -50,14 +44,8 @@ pub fn by_config_type(evaluation: &Evaluation) -> Vec<String> {
         let energy = format!("Energy, {name}");
         let forces = format!("Forces, {name}");
         [
-            parity(
-                &energy,
-                "eV/atom",
-                "meV/atom",
-                &class.energy_parity,
-                &class.energy_per_atom,
-            ),
-            parity(&forces, "eV/Å", "meV/Å", &class.force_parity, &class.forces),
+            parity(&energy, "eV/atom", "meV/atom", &class.energy_per_atom),
+            parity(&forces, "eV/Å", "meV/Å", &class.forces),
         ]
     });
     panels.flatten().collect()
@@ -77,15 +65,10 @@ fn shortened(name: &str) -> String {
 }
 
 /// Predictions over reference values; `None` without any.
-fn parity(
-    title: &str,
-    unit: &str,
-    error_unit: &str,
-    density: &Density,
-    statistics: &ErrorStatistics,
-) -> Option<String> {
+fn parity(title: &str, unit: &str, error_unit: &str, values: &Parity) -> Option<String> {
+    let density = &values.density;
     let [x, y] = density.ranges()?;
-    let summary = statistics.summary()?;
+    let summary = values.summary()?;
     let range = [x[0].min(y[0]), x[1].max(y[1])];
     let axis = |what: &str| Axis::linear(format!("{what}, {unit}"), range);
     let mut chart = Chart::square(title, axis("reference"), axis("model"));

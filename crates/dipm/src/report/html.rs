@@ -1,5 +1,13 @@
 //! Pieces of HTML.
 
+use std::fmt::Write;
+
+/// Adds formatted text.
+pub fn append(text: &mut String, arguments: std::fmt::Arguments) {
+    text.write_fmt(arguments)
+        .expect("writing to a string never fails");
+}
+
 /// Text with what has a meaning in HTML replaced, for contents and for attributes.
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -2,6 +2,7 @@
 
 use super::tables;
 use crate::evaluation::{Evaluation, Worst};
+use dipm_data::symbol_or_number;
 use serde_json::{Map, Value, json};
 
 /// Structures of the terminal's list of the worst.
@@ -42,13 +43,13 @@ pub fn table_text(evaluation: &Evaluation) -> String {
     text
 }
 
-/// The tables as a JSON object, in eV, eV/Å and eV/Å³, with `most` of the worst structures.
-pub fn tables_as_json(evaluation: &Evaluation, most: usize) -> Value {
+/// The tables as a JSON object, in eV, eV/Å and eV/Å³.
+pub fn tables_as_json(evaluation: &Evaluation) -> Value {
     let [energies, forces, stresses] = evaluation.num_labelled;
     let elements: Map<String, Value> = evaluation
         .elements
         .iter()
-        .map(|(z, element)| (tables::symbol(*z), json!(element.forces.summary())))
+        .map(|(z, element)| (symbol_or_number(*z), json!(element.forces.summary())))
         .collect();
     let config_types: Vec<Value> = evaluation
         .config_types
@@ -77,14 +78,13 @@ pub fn tables_as_json(evaluation: &Evaluation, most: usize) -> Value {
         "stress": evaluation.stress.summary(),
         "forces_by_element": elements,
         "config_types": config_types,
-        "worst_forces": worst(&evaluation.worst_forces, most),
-        "worst_energies": worst(&evaluation.worst_energies, most),
+        "worst_forces": worst(&evaluation.worst_forces),
+        "worst_energies": worst(&evaluation.worst_energies),
     })
 }
 
-fn worst(worst: &Worst, most: usize) -> Vec<Value> {
-    let structures = worst.structures().take(most);
-    let objects = structures.map(|structure| {
+fn worst(worst: &Worst) -> Vec<Value> {
+    let objects = worst.structures().map(|structure| {
         json!({
             "file": structure.origin.file.display().to_string(),
             "index": structure.origin.index,
@@ -94,7 +94,7 @@ fn worst(worst: &Worst, most: usize) -> Vec<Value> {
             "force_rmse": structure.force_rmse,
             "worst_atom": structure.worst_atom.map(|atom| json!({
                 "index": atom.index,
-                "element": tables::symbol(atom.atomic_number),
+                "element": symbol_or_number(atom.atomic_number),
                 "error": atom.error,
             })),
         })

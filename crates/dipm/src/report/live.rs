@@ -206,7 +206,7 @@ fn model_text(record: &EvaluationRecord) -> String {
 
 impl Observer for LiveReport {
     fn pass_started(&mut self, progress: &Progress) {
-        self.current = (progress.pass != Pass::Training).then(Evaluation::new);
+        self.current = (progress.pass != Pass::Training).then(Evaluation::default);
     }
 
     fn batch_evaluated(&mut self, batch: &Batch, labels: &Labels, predictions: &Predictions) {

@@ -11,8 +11,7 @@ mod markdown;
 mod page;
 mod tables;
 
-pub use curves::Curves;
 pub use listing::{table_text, tables_as_json};
 pub use live::{LiveReport, RunDescription};
 pub use markdown::{Report, page_path, path};
-pub use page::{Evaluated, EvaluationPage, Figure};
+pub use page::{Evaluated, EvaluationPage};

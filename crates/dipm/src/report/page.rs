@@ -1,10 +1,9 @@
 //! The page: one HTML file with everything in it.
 
 use super::chart::grouped;
-use super::html::escaped;
+use super::html::{append, escaped};
 use super::{evaluation_charts, tables};
 use crate::evaluation::{Evaluation, NUM_WORST};
-use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
@@ -37,7 +36,7 @@ pub struct Evaluated {
 }
 
 /// A number that is shown large, and what it is.
-pub type Figure = (String, String);
+pub(super) type Figure = (String, String);
 
 /// A page being written.
 pub(super) struct Page {
@@ -182,9 +181,7 @@ impl Page {
     }
 
     fn append(&mut self, arguments: std::fmt::Arguments) {
-        self.html
-            .write_fmt(arguments)
-            .expect("writing to a string never fails");
+        append(&mut self.html, arguments);
     }
 }
 
@@ -265,12 +262,16 @@ impl EvaluationPage<'_> {
 /// The errors that are looked at first.
 pub(super) fn error_figures(evaluation: &Evaluation, of: &str) -> Vec<Figure> {
     let figures = [
-        (&evaluation.forces, "meV/Å", "force RMSE"),
-        (&evaluation.energy_per_atom, "meV/atom", "energy RMSE"),
-        (&evaluation.stress, "meV/Å³", "stress RMSE"),
+        (evaluation.forces.summary(), "meV/Å", "force RMSE"),
+        (
+            evaluation.energy_per_atom.summary(),
+            "meV/atom",
+            "energy RMSE",
+        ),
+        (evaluation.stress.summary(), "meV/Å³", "stress RMSE"),
     ];
-    let shown = figures.into_iter().filter_map(|(statistics, unit, name)| {
-        let rmse = statistics.summary()?.rmse;
+    let shown = figures.into_iter().filter_map(|(summary, unit, name)| {
+        let rmse = summary?.rmse;
         Some((
             format!("{} {unit}", tables::milli(Some(rmse))),
             format!("{name}{of}"),

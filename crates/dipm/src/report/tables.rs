@@ -1,10 +1,9 @@
 //! Errors and the worst structures as tables, for pages and for terminals.
 
 use super::chart::grouped;
-use super::html::escaped;
-use crate::evaluation::{ErrorStatistics, ErrorSummary, Evaluation, Worst};
-use dipm_data::element_symbol;
-use std::fmt::Write;
+use super::html::{append, escaped};
+use crate::evaluation::{ErrorSummary, Evaluation, Worst};
+use dipm_data::symbol_or_number;
 
 /// Errors of all quantities that have reference values.
 pub fn errors(evaluation: &Evaluation) -> Table {
@@ -19,13 +18,17 @@ pub fn errors(evaluation: &Evaluation) -> Table {
         "R²",
     ];
     let mut table = Table::new("Errors", &heads);
-    for (name, unit, statistics) in [
-        ("energy", "meV", &evaluation.energy),
-        ("energy per atom", "meV/atom", &evaluation.energy_per_atom),
-        ("force components", "meV/Å", &evaluation.forces),
-        ("stress components", "meV/Å³", &evaluation.stress),
+    for (name, unit, summary) in [
+        ("energy", "meV", evaluation.energy.summary()),
+        (
+            "energy per atom",
+            "meV/atom",
+            evaluation.energy_per_atom.summary(),
+        ),
+        ("force components", "meV/Å", evaluation.forces.summary()),
+        ("stress components", "meV/Å³", evaluation.stress.summary()),
     ] {
-        if let Some(summary) = statistics.summary() {
+        if let Some(summary) = summary {
             let mut cells = vec![name.to_owned(), unit.to_owned(), grouped(summary.count)];
             cells.extend(error_cells(&summary));
             table.row(cells);
@@ -40,7 +43,7 @@ pub fn by_element(evaluation: &Evaluation) -> Table {
     let mut table = Table::new("Force components by element, meV/Å", &heads);
     for (z, element) in &evaluation.elements {
         if let Some(summary) = element.forces.summary() {
-            let mut cells = vec![symbol(*z), grouped(element.num_atoms)];
+            let mut cells = vec![symbol_or_number(*z), grouped(element.num_atoms)];
             cells.extend(error_cells(&summary));
             table.row(cells);
         }
@@ -66,15 +69,14 @@ pub fn by_config_type(evaluation: &Evaluation) -> Table {
     let mut table = Table::new("By config_type", &heads);
     for (name, class) in evaluation.config_types.list() {
         let mut cells = vec![name.to_owned(), grouped(class.num_structures)];
-        let two = |statistics: &ErrorStatistics| {
-            let summary = statistics.summary();
+        let two = |summary: Option<ErrorSummary>| {
             [summary.map(|s| s.mae), summary.map(|s| s.rmse)].map(milli)
         };
-        cells.extend(two(&class.energy_per_atom));
-        cells.extend(two(&class.forces));
+        cells.extend(two(class.energy_per_atom.summary()));
+        cells.extend(two(class.forces.summary()));
         cells.push(milli(class.forces.summary().map(|s| s.max)));
         if has_stress {
-            cells.extend(two(&class.stress));
+            cells.extend(two(class.stress.summary()));
         }
         table.row(cells);
     }
@@ -107,7 +109,7 @@ pub fn worst(caption: &str, worst: &Worst, most: usize) -> Table {
             milli(structure.force_rmse),
             milli(atom.map(|atom| atom.error)),
             atom.map_or(String::new(), |atom| {
-                format!("{} {}", symbol(atom.atomic_number), atom.index)
+                format!("{} {}", symbol_or_number(atom.atomic_number), atom.index)
             }),
         ]);
     }
@@ -177,11 +179,6 @@ pub fn milli(value: Option<f64>) -> String {
         _ => format!("{value:.3e}"),
     };
     text.replace('-', "−")
-}
-
-/// Symbol of an element.
-pub fn symbol(atomic_number: u8) -> String {
-    element_symbol(atomic_number).map_or_else(|| atomic_number.to_string(), str::to_owned)
 }
 
 /// A table whose cells are texts.
@@ -284,9 +281,4 @@ impl Table {
         html.push_str("</tbody></table></div>\n");
         html
     }
-}
-
-fn append(text: &mut String, arguments: std::fmt::Arguments) {
-    text.write_fmt(arguments)
-        .expect("writing to a string never fails");
 }
