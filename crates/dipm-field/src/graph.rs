@@ -221,6 +221,19 @@ impl Graph {
         self.len() == 0
     }
 
+    /// For every node built so far, whether it depends on one of `fields`, or is one.
+    pub fn reached_from(&self, fields: &[Field<'_>]) -> Vec<bool> {
+        let nodes = self.nodes.borrow();
+        let mut reached = vec![false; nodes.len()];
+        for field in fields {
+            reached[field.id] = true;
+        }
+        for (id, node) in nodes.iter().enumerate() {
+            reached[id] = reached[id] || node.op.operands().iter().any(|&x| reached[x]);
+        }
+        reached
+    }
+
     pub(crate) fn push(&self, op: Op, space: Space, shape: Shape) -> Field<'_> {
         assert!(
             shape.len() <= MAX_AXES,

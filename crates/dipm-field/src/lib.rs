@@ -36,6 +36,7 @@ mod reductions;
 pub mod reference;
 mod search;
 mod space;
+mod storage;
 
 pub use bindings::Bindings;
 pub use cpu::{Executor, GroupProfile, InstructionSet, Number, Scalar};
@@ -48,3 +49,4 @@ pub use plan::Plan;
 pub use product::{Entry, ProductTable, Slot};
 pub use search::{NonFinite, first_non_finite};
 pub use space::{Map, Space};
+pub use storage::Half;

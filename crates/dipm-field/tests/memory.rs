@@ -1,9 +1,14 @@
 //! What a plan stores, and the memory of executors.
 
-use dipm_field::{Bindings, Executor, Graph, Map, Plan, Space, grad};
+use dipm_field::{Bindings, Executor, Graph, Half, Map, Plan, Scalar, Space, grad};
 
 /// Squared slopes of Σ silu(x w)² over edges, whose activations are read again in later groups.
 fn plan(graph: &Graph) -> Plan {
+    plan_kept_as(graph, None)
+}
+
+/// The same, with what depends on the parameters kept in 16 bits.
+fn plan_kept_as(graph: &Graph, half: Option<Half>) -> Plan {
     let x = graph.input("x", Space::Edges, &[32]);
     let w = graph.input("w", Space::Const, &[32, 64]);
     let v = graph.input("v", Space::Const, &[64, 48]);
@@ -15,15 +20,14 @@ fn plan(graph: &Graph) -> Plan {
     let slope = grad(energy, &[x])[0];
     let sum = (slope * slope).sum_inner().sum(Map::All(Space::Edges));
     let gradients = grad(sum, &[w, v]);
-    Plan::new(
-        graph,
-        &[("energy", energy), ("w", gradients[0]), ("v", gradients[1])],
-    )
+    let outputs = [("energy", energy), ("w", gradients[0]), ("v", gradients[1])];
+    let reached = graph.reached_from(&[w, v]);
+    Plan::with_storage(graph, &outputs, &|node| half.filter(|_| reached[node]))
 }
 
-fn run(executor: &mut Executor<f64>) -> Vec<f64> {
-    let numbers = |count: usize| -> Vec<f64> {
-        let number = |i: usize| ((i * 37 % 101) as f64 - 50.0) * 0.01;
+fn run<T: Scalar>(executor: &mut Executor<T>) -> Vec<T> {
+    let numbers = |count: usize| -> Vec<T> {
+        let number = |i: usize| T::from_f64(((i * 37 % 101) as f64 - 50.0) * 0.01);
         (0..count).map(number).collect()
     };
     let (x, w, v) = (numbers(40 * 32), numbers(32 * 64), numbers(64 * 48));
@@ -61,4 +65,32 @@ fn memory_that_was_released_is_taken_again() {
     assert_eq!(executor.memory_bytes(), 0);
     assert_eq!(run(&mut executor), first);
     assert_eq!(executor.memory_bytes(), taken);
+}
+
+#[test]
+fn values_in_16_bits_take_half_the_memory_and_differ_by_rounding() {
+    let graph = Graph::new();
+    let mut exact = Executor::<f32>::new(plan(&graph));
+    let expected = run(&mut exact);
+    let width = exact.plan().stored_width(Space::Edges);
+    for (half, tolerance) in [(Half::Bfloat16, 4e-3), (Half::Float16, 5e-4)] {
+        let mut executor = Executor::<f32>::new(plan_kept_as(&graph, Some(half)));
+        assert_eq!(executor.plan().stored_width(Space::Edges), width / 2);
+        let found = run(&mut executor);
+        let parts = [0..1, 1..1 + 32 * 64, 1 + 32 * 64..expected.len()];
+        let errors = parts.map(|part| {
+            let difference = |i: usize| (expected[i] - found[i]).powi(2);
+            let error: f32 = part.clone().map(difference).sum();
+            let norm: f32 = part.map(|i| expected[i].powi(2)).sum();
+            (error / norm).sqrt()
+        });
+        assert!(
+            errors.iter().all(|e| *e < tolerance),
+            "{half:?}: {errors:?}"
+        );
+        assert!(
+            errors[1] > 0.01 * tolerance,
+            "{half:?}: nothing was rounded"
+        );
+    }
 }

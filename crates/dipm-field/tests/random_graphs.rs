@@ -2,8 +2,8 @@
 //! both number types, one thread and several.
 
 use dipm_field::{
-    Bindings, Executor, Field, Graph, InstructionSet, Map, Plan, ProductTable, Scalar, Slot, Space,
-    Unary, grad, reference,
+    Bindings, Executor, Field, Graph, Half, InstructionSet, Map, Plan, ProductTable, Scalar, Slot,
+    Space, Unary, grad, reference,
 };
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -499,6 +499,121 @@ fn graphs_over_many_tiles_agree_with_the_reference() {
 }
 
 /// Central differences of `scalar` and `loss` along random directions against their derivatives.
+/// The outputs of a random graph in f32, with all values kept as told; and the numbers that are stored.
+fn run_kept_as(
+    seed: u64,
+    edges: usize,
+    half: Option<Half>,
+    set: InstructionSet,
+    threads: usize,
+) -> (Vec<Vec<f32>>, usize) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let graph = Graph::new();
+    let outputs = random_graph(&mut rng, &graph, true);
+    let outputs: Vec<(&str, Field<'_>)> = outputs.iter().map(|o| (o.0.as_str(), o.1)).collect();
+    let batch = Batch::random(&mut rng, edges);
+    let inputs = graph.inputs().into_iter().map(|input| {
+        let size = batch.rows(input.space) * input.shape.iter().product::<usize>();
+        let numbers = (0..size).map(|_| rng.random_range(-1.0..1.0));
+        (input.name, numbers.collect::<Vec<f32>>())
+    });
+    let inputs: Vec<_> = inputs.collect();
+    let mut bindings = batch.bindings::<f32>();
+    for (name, data) in &inputs {
+        bindings = bindings.input(name, data);
+    }
+    let plan = Plan::with_storage(&graph, &outputs, &|_| half);
+    let stored = plan.stored_width(Space::Edges) + plan.stored_width(Space::Atoms);
+    let mut executor = Executor::<f32>::with_instruction_set(plan, set);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    let run = || executor.run(&bindings);
+    pool.build().unwrap().install(run).unwrap();
+    let values = outputs.iter().map(|o| executor.output(o.0).to_vec());
+    (values.collect(), stored)
+}
+
+fn bits(values: &[Vec<f32>]) -> Vec<u32> {
+    values.iter().flatten().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn random_graphs_that_are_kept_in_16_bits_differ_by_rounding() {
+    let best = InstructionSet::detect();
+    let (mut narrowed, mut near, mut compared) = (0, 0, 0);
+    for seed in 0..60 {
+        let half = [Half::Bfloat16, Half::Float16][seed as usize % 2];
+        let (exact, whole) = run_kept_as(seed, 150, None, best, 1);
+        let (rounded, stored) = run_kept_as(seed, 150, Some(half), best, 1);
+        let (threaded, _) = run_kept_as(seed, 150, Some(half), best, 3);
+        assert_eq!(bits(&rounded), bits(&threaded), "{seed}: threads matter");
+        assert!(stored <= whole);
+        if stored == whole {
+            assert_eq!(bits(&exact), bits(&rounded), "{seed}: nothing is packed");
+            continue;
+        }
+        narrowed += 1;
+        for (x, y) in exact.iter().zip(&rounded) {
+            let norm = |values: &mut dyn Iterator<Item = f32>| {
+                values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+            };
+            let size = norm(&mut x.iter().copied());
+            let error = norm(&mut x.iter().zip(y).map(|(x, y)| x - y));
+            if size.is_finite() {
+                compared += 1;
+                near += usize::from(error <= 0.02 * size.max(1.0));
+            }
+        }
+    }
+    // steps and signs flip when their argument is rounded, and what cancels is judged by its terms
+    println!("{narrowed} graphs, {near} of {compared} outputs within 2 %");
+    assert!(
+        narrowed > 20,
+        "only {narrowed} graphs keep something in 16 bits"
+    );
+    assert!(
+        near * 100 > compared * 90,
+        "{near} of {compared} outputs are near"
+    );
+}
+
+#[test]
+fn packing_is_the_same_with_every_instruction_set() {
+    let graph = Graph::new();
+    let x = graph.input("x", Space::Edges, &[37]);
+    // a sum by sender is made in another group than the product that it sums
+    let y = x.unary(Unary::Abs).sum(Map::Sender);
+    let batch = Batch::random(&mut ChaCha8Rng::seed_from_u64(3), 50);
+    let mut numbers: Vec<f32> = (0..50 * 37)
+        .map(|i| (i as f32 * 0.7).sin().powi(5))
+        .collect();
+    numbers[40] = 1e-6;
+    numbers[41] = -3e38;
+    numbers[80] = f32::NAN;
+    let bindings = batch.bindings::<f32>().input("x", &numbers);
+    for half in [Half::Bfloat16, Half::Float16] {
+        let run = |set| {
+            let plan = Plan::with_storage(&graph, &[("y", y)], &|_| Some(half));
+            assert!(plan.explain().contains("Pack"), "{}", plan.explain());
+            let mut executor = Executor::<f32>::with_instruction_set(plan, set);
+            executor.run(&bindings).unwrap();
+            let values = executor.output("y").iter();
+            values
+                .map(|x| (x.is_nan(), x.to_bits()))
+                .map(|(nan, bits)| (!nan).then_some(bits))
+                .collect::<Vec<_>>()
+        };
+        let expected = run(InstructionSet::Portable);
+        assert!(expected.contains(&None) && expected.iter().flatten().count() > 100);
+        match InstructionSet::detect() {
+            InstructionSet::Avx512 => {
+                assert_eq!(run(InstructionSet::Avx512), expected, "{half:?}");
+                assert_eq!(run(InstructionSet::Avx2), expected, "{half:?}");
+            }
+            set => assert_eq!(run(set), expected, "{half:?}"),
+        }
+    }
+}
+
 fn check_derivatives(seed: u64) -> usize {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let graph = Graph::new();

@@ -6,6 +6,8 @@
 
 use super::contract::Rows;
 use super::lanes::{Lanes, sealed::Float};
+use super::packed::{Packed, Row};
+use crate::Half;
 
 /// Most rows and columns of a block.
 const BLOCK: (usize, usize) = (384, 640);
@@ -16,6 +18,15 @@ const GAP: usize = 16;
 /// Rows of the matrix in registers, with 32 and with 16 vector registers.
 const TALL: usize = 12;
 const SHORT: usize = 6;
+
+/// Where the rows of an operand begin.
+#[derive(Clone, Copy)]
+pub(crate) enum Base<T> {
+    /// Numbers of the executor's type.
+    Numbers(*const T),
+    /// Numbers of 16 bits.
+    Packed(*const u16, Half),
+}
 
 /// How a matrix is cut into blocks of equal size, as far as that goes.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +75,8 @@ impl Blocks {
 pub(crate) unsafe fn outer_products<L: Lanes>(
     blocks: &Blocks,
     number: usize,
-    a: Rows<'_, *const L::T>,
-    b: Rows<'_, *const L::T>,
+    a: Rows<'_, Base<L::T>>,
+    b: Rows<'_, Base<L::T>>,
     c: *mut L::T,
     scratch: *mut L::T,
 ) {
@@ -86,13 +97,9 @@ pub(crate) unsafe fn outer_products<L: Lanes>(
         loop {
             let depth = (count - first).min(DEPTH);
             let part = first..first + depth;
-            pack::<L>(
-                a.base.add(row),
-                &a.offsets[part.clone()],
-                (rows, tall),
-                left,
-            );
-            pack::<L>(b.base.add(column), &b.offsets[part], (columns, wide), right);
+            let (from, with) = (&a.offsets[part.clone()], &b.offsets[part]);
+            pack_rows::<L>(a.base, row, from, (rows, tall), left);
+            pack_rows::<L>(b.base, column, with, (columns, wide), right);
             for j in 0..columns.div_ceil(wide) {
                 let b = right.add(j * b_panel);
                 let width = (columns - j * wide).min(wide);
@@ -116,12 +123,34 @@ pub(crate) unsafe fn outer_products<L: Lanes>(
     }
 }
 
+/// Copies `length` entries of each row, from entry `first` on, into panels.
+#[inline(always)]
+unsafe fn pack_rows<L: Lanes>(
+    base: Base<L::T>,
+    first: usize,
+    offsets: &[usize],
+    sizes: (usize, usize),
+    to: *mut L::T,
+) {
+    unsafe {
+        match base {
+            Base::Numbers(base) => {
+                let row = |offset: usize| base.add(first + offset);
+                pack::<L, _>(offsets.iter().map(|&offset| row(offset)), sizes, to);
+            }
+            Base::Packed(base, half) => {
+                let row = |offset: usize| Packed(base.add(first + offset), half);
+                pack::<L, _>(offsets.iter().map(|&offset| row(offset)), sizes, to);
+            }
+        }
+    }
+}
+
 /// Copies `length` entries of each row into panels of `unit` columns, row after row within a panel;
 /// the last panel is filled up with zeros.
 #[inline(always)]
-unsafe fn pack<L: Lanes>(
-    base: *const L::T,
-    offsets: &[usize],
+unsafe fn pack<L: Lanes, R: Row<L>>(
+    rows: impl Iterator<Item = R>,
     (length, unit): (usize, usize),
     to: *mut L::T,
 ) {
@@ -130,11 +159,11 @@ unsafe fn pack<L: Lanes>(
         // whole vectors may write past the end of a row, where the next row or the gap is
         let vectors = unit.div_ceil(L::N);
         let whole = (length + unit).saturating_sub(vectors * L::N) / unit;
-        for (r, &offset) in offsets.iter().enumerate() {
-            let (from, to) = (base.add(offset), to.add(r * unit));
+        for (r, from) in rows.enumerate() {
+            let to = to.add(r * unit);
             for p in 0..whole {
                 for v in 0..vectors {
-                    let value = L::load(from.add(p * unit + v * L::N));
+                    let value = from.load(p * unit + v * L::N);
                     L::store(to.add(p * panel + v * L::N), value);
                 }
             }
@@ -142,7 +171,7 @@ unsafe fn pack<L: Lanes>(
                 for i in 0..unit {
                     let at = p * unit + i;
                     let value = if at < length {
-                        *from.add(at)
+                        from.one(at)
                     } else {
                         L::T::ZERO
                     };

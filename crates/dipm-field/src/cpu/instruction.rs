@@ -8,7 +8,7 @@ use crate::functions::{Binary, Unary};
 use crate::plan::access::{Access, Rows, dense_strides};
 use crate::plan::lower::{Fold, Kernel, Step};
 use crate::plan::place::Place;
-use crate::{Map, Plan, Space};
+use crate::{Half, Map, Plan, Space};
 
 /// Where an operand is read.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Operand {
     pub rows: OperandRows,
     pub row_stride: usize,
     pub offset: usize,
+    /// The format of its numbers, if not that of the executor; strides count these numbers.
+    pub packed: Option<Half>,
 }
 
 /// Which row of an operand belongs to a row of the tile; maps by their number in the plan.
@@ -53,6 +55,8 @@ pub(crate) enum Work {
     SumAll(usize),
     FoldReceiver(Fold),
     FoldInto(Fold, usize),
+    Pack(Half),
+    Unpack(Half),
 }
 
 /// Sizes and leading offsets of a contraction.
@@ -116,6 +120,7 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
             },
             row_stride: access.row_stride,
             offset: access.offset,
+            packed: program.values[access.value].packed,
         })
         .collect();
     let mut accumulate = || {
@@ -197,6 +202,8 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         Kernel::SumAll => Work::SumAll(accumulate()),
         Kernel::FoldReceiver(fold) => Work::FoldReceiver(*fold),
         Kernel::FoldInto(fold, map) => Work::FoldInto(*fold, map_number(*map)),
+        Kernel::Pack(half) => Work::Pack(*half),
+        Kernel::Unpack(half) => Work::Unpack(*half),
     };
     let operations = match &work {
         Work::Contract(c)
@@ -204,7 +211,7 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         | Work::ContractInto(c, _)
         | Work::ContractBlocks(c, ..) => 2 * c.k * c.n * c.leads[0].len(),
         Work::Product(program) => 2 * program.operations,
-        Work::Concat(_) | Work::Copy(_) | Work::Pad(..) => 0,
+        Work::Concat(_) | Work::Copy(_) | Work::Pad(..) | Work::Pack(_) | Work::Unpack(_) => 0,
         Work::Expression(program) => width * program.operations(),
         Work::SumAxes(nest) | Work::MaxAxes(nest) => nest.lengths.iter().product(),
         _ => width,

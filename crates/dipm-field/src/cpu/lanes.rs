@@ -4,6 +4,8 @@
 //! the features, so the methods here may only be called on a machine that has them; that is what
 //! makes them `unsafe`.
 
+use crate::Half;
+
 /// A number type that the engine computes in: `f32` or `f64`.
 pub trait Number:
     Copy + Send + Sync + Default + PartialOrd + PartialEq + std::fmt::Debug + sealed::Float + 'static
@@ -179,6 +181,39 @@ pub(crate) trait Lanes: Copy {
     /// Sum of the numbers, in an order that does not depend on anything.
     unsafe fn sum(a: Self::V) -> Self::T;
 
+    /// `N` numbers of 16 bits.
+    #[inline(always)]
+    unsafe fn widen(p: *const u16, half: Half) -> Self::V {
+        unsafe { Self::widen_part(p, half, Self::N) }
+    }
+    /// Rounds `N` numbers to 16 bits.
+    #[inline(always)]
+    unsafe fn narrow(p: *mut u16, half: Half, v: Self::V) {
+        unsafe { Self::narrow_part(p, half, Self::N, v) }
+    }
+    /// The first `n` ≤ N numbers of 16 bits, then zeros.
+    #[inline(always)]
+    unsafe fn widen_part(p: *const u16, half: Half, n: usize) -> Self::V {
+        unsafe {
+            let mut buffer = [Self::T::default(); 16];
+            for (i, slot) in buffer.iter_mut().enumerate().take(n) {
+                *slot = Self::T::from_f64(f64::from(half.number(*p.add(i))));
+            }
+            Self::load(buffer.as_ptr())
+        }
+    }
+    /// Rounds the first `n` ≤ N numbers to 16 bits.
+    #[inline(always)]
+    unsafe fn narrow_part(p: *mut u16, half: Half, n: usize, v: Self::V) {
+        unsafe {
+            let mut buffer = [Self::T::default(); 16];
+            Self::store(buffer.as_mut_ptr(), v);
+            for (i, value) in buffer.iter().enumerate().take(n) {
+                *p.add(i) = half.bits(value.to_f64() as f32);
+            }
+        }
+    }
+
     /// eˣ by range reduction and its series; NaN stays NaN, the ends of the range saturate.
     #[inline(always)]
     unsafe fn exp(x: Self::V) -> Self::V {
@@ -289,6 +324,7 @@ impl<T: Number> Lanes for Portable<T> {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Lanes;
+    use crate::Half;
     use std::arch::x86_64::*;
 
     /// AVX-512F.
@@ -335,6 +371,30 @@ mod x86 {
             fn round(a: __m512) -> __m512 { _mm512_roundscale_ps::<8>(a) }
             fn two_to(n: __m512) -> __m512 { _mm512_scalef_ps(_mm512_set1_ps(1.0), n) }
             fn sum(a: __m512) -> f32 { _mm512_reduce_add_ps(a) }
+            fn widen(p: *const u16, half: Half) -> __m512 {
+                let bits = _mm256_loadu_si256(p.cast());
+                match half {
+                    Half::Bfloat16 => {
+                        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)))
+                    }
+                    Half::Float16 => _mm512_cvtph_ps(bits),
+                }
+            }
+            fn narrow(p: *mut u16, half: Half, v: __m512) -> () {
+                let bits = match half {
+                    Half::Bfloat16 => {
+                        let bits = _mm512_castps_si512(v);
+                        let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+                        let below_half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+                        let nearest = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, below_half));
+                        let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+                        let quiet = _mm512_set1_epi32(0x7fc0);
+                        _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(nearest, nan, quiet))
+                    }
+                    Half::Float16 => _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v),
+                };
+                _mm256_storeu_si256(p.cast(), bits);
+            }
         }
     }
 
@@ -413,6 +473,32 @@ mod x86 {
                 let half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
                 let pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
                 _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps::<1>(pair, pair)))
+            }
+            fn widen(p: *const u16, half: Half) -> __m256 {
+                let bits = _mm_loadu_si128(p.cast());
+                match half {
+                    Half::Bfloat16 => {
+                        _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(bits)))
+                    }
+                    Half::Float16 => _mm256_cvtph_ps(bits),
+                }
+            }
+            fn narrow(p: *mut u16, half: Half, v: __m256) -> () {
+                let bits = match half {
+                    Half::Bfloat16 => {
+                        let bits = _mm256_castps_si256(v);
+                        let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+                        let below_half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+                        let nearest = _mm256_srli_epi32::<16>(_mm256_add_epi32(bits, below_half));
+                        let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v));
+                        let quiet = _mm256_set1_epi32(0x7fc0);
+                        let nearest = _mm256_blendv_epi8(nearest, quiet, nan);
+                        let halves = _mm256_packus_epi32(nearest, nearest);
+                        _mm256_castsi256_si128(_mm256_permute4x64_epi64::<0b1000>(halves))
+                    }
+                    Half::Float16 => _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v),
+                };
+                _mm_storeu_si128(p.cast(), bits);
             }
         }
     }

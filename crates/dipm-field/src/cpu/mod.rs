@@ -11,6 +11,7 @@ mod expression;
 mod gemm;
 mod instruction;
 mod lanes;
+mod packed;
 mod parallel;
 mod pointwise;
 mod product;
@@ -297,7 +298,7 @@ impl<T: Scalar> Executor<T> {
     fn assign_memory(&mut self, bound: &bind::Bound<T>) {
         let values = &self.plan.program.values;
         let mut ranges = Ranges::default();
-        let size = |value: usize| rows_of(&bound.rows, values[value].space) * values[value].width;
+        let size = |value: usize| rows_of(&bound.rows, values[value].space) * values[value].slots();
         for (number, stage) in self.stages.iter().enumerate() {
             for &value in &stage.allocate {
                 self.offsets[value] = ranges.take(size(value));

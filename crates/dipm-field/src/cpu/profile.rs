@@ -112,5 +112,6 @@ pub(crate) fn kind(kernel: &Kernel) -> &'static str {
         }
         Kernel::Product { .. } => "product",
         Kernel::SumAll | Kernel::FoldReceiver(_) | Kernel::FoldInto(..) => "row sum",
+        Kernel::Pack(_) | Kernel::Unpack(_) => "16 bits",
     }
 }

@@ -1,6 +1,7 @@
 //! Sums and maxima over rows.
 
 use super::lanes::{Lanes, Number, sealed::Float};
+use super::packed::Row;
 use crate::plan::lower::Fold;
 
 /// Adds `width` entries of each of the `rows` to `out`.
@@ -11,7 +12,7 @@ use crate::plan::lower::Fold;
 pub(crate) unsafe fn add_rows<L: Lanes>(
     out: *mut L::T,
     width: usize,
-    rows: impl Iterator<Item = *const L::T> + Clone,
+    rows: impl Iterator<Item: Row<L>> + Clone,
 ) {
     unsafe { accumulate::<L, false>(out, width, rows) }
 }
@@ -25,7 +26,7 @@ pub(crate) unsafe fn fold_rows<L: Lanes>(
     fold: Fold,
     out: *mut L::T,
     width: usize,
-    rows: impl ExactSizeIterator<Item = *const L::T> + Clone,
+    rows: impl ExactSizeIterator<Item: Row<L>> + Clone,
 ) {
     unsafe {
         if fold == Fold::Sum || rows.len() == 0 {
@@ -43,7 +44,7 @@ pub(crate) unsafe fn fold_rows<L: Lanes>(
 unsafe fn accumulate<L: Lanes, const MAX: bool>(
     out: *mut L::T,
     width: usize,
-    rows: impl Iterator<Item = *const L::T> + Clone,
+    rows: impl Iterator<Item: Row<L>> + Clone,
 ) {
     unsafe {
         let mut column = 0;
@@ -51,7 +52,7 @@ unsafe fn accumulate<L: Lanes, const MAX: bool>(
             let mut sum: [L::V; 8] = std::array::from_fn(|v| L::load(out.add(column + v * L::N)));
             for row in rows.clone() {
                 for (v, sum) in sum.iter_mut().enumerate() {
-                    *sum = join::<L, MAX>(*sum, L::load(row.add(column + v * L::N)));
+                    *sum = join::<L, MAX>(*sum, row.load(column + v * L::N));
                 }
             }
             for (v, sum) in sum.into_iter().enumerate() {
@@ -63,7 +64,7 @@ unsafe fn accumulate<L: Lanes, const MAX: bool>(
             let n = (width - column).min(L::N);
             let mut sum = L::load_part(out.add(column), n);
             for row in rows.clone() {
-                sum = join::<L, MAX>(sum, L::load_part(row.add(column), n));
+                sum = join::<L, MAX>(sum, row.load_part(column, n));
             }
             L::store_part(out.add(column), n, sum);
             column += n;

@@ -3,6 +3,7 @@
 use super::contract::{self, Rows};
 use super::instruction::{Contraction, Instruction, Operand, OperandRows, Work};
 use super::lanes::{Lanes, Number, Portable};
+use super::packed::{self, Packed};
 use super::view::View;
 use super::{expression, gemm, pointwise, product, rows};
 use crate::Space;
@@ -69,6 +70,17 @@ impl<T: Number> Tile<'_, T> {
                     ptr: whole.ptr.add(self.first * whole.row_stride),
                     ..whole
                 },
+            }
+        }
+    }
+
+    /// All rows of an operand that is packed.
+    unsafe fn packed(&self, operand: &Operand) -> View<u16> {
+        unsafe {
+            View {
+                ptr: self.bases[operand.value].cast::<u16>().add(operand.offset),
+                row_stride: operand.row_stride,
+                index: std::ptr::null(),
             }
         }
     }
@@ -191,32 +203,42 @@ unsafe fn run<L: Lanes>(
             }
             Work::ContractBlocks(sizes, blocks, source, map) => {
                 let block = (tile.first / blocks.len(), tile.first % blocks.len());
-                let x = tile.whole(&instruction.operands[0]);
-                let y = tile.whole(&instruction.operands[1]);
+                let rows = match map {
+                    None => Ok(0..super::rows_of(tile.spaces, *source)),
+                    Some(map) => Err(tile.inverses[*map].of(block.0)),
+                };
                 let [left, right] = &mut workspace.offsets;
-                match map {
-                    None => {
-                        let rows = 0..super::rows_of(tile.spaces, *source);
-                        offsets(&x, rows.clone(), &sizes.leads[0], left);
-                        offsets(&y, rows, &sizes.leads[1], right);
+                let [x, y] = [(0, left), (1, right)].map(|(number, to)| {
+                    let operand = &instruction.operands[number];
+                    let leads = &sizes.leads[number];
+                    let base = match operand.packed {
+                        None => {
+                            let view = tile.whole(operand);
+                            match &rows {
+                                Ok(all) => offsets(&view, all.clone(), leads, to),
+                                Err(some) => offsets(&view, some.clone(), leads, to),
+                            }
+                            gemm::Base::Numbers(view.ptr)
+                        }
+                        Some(half) => {
+                            let view = tile.packed(operand);
+                            match &rows {
+                                Ok(all) => offsets(&view, all.clone(), leads, to),
+                                Err(some) => offsets(&view, some.clone(), leads, to),
+                            }
+                            gemm::Base::Packed(view.ptr, half)
+                        }
+                    };
+                    Rows {
+                        base,
+                        offsets: &to[..],
                     }
-                    Some(map) => {
-                        let rows = tile.inverses[*map].of(block.0);
-                        offsets(&x, rows.clone(), &sizes.leads[0], left);
-                        offsets(&y, rows, &sizes.leads[1], right);
-                    }
-                }
+                });
                 gemm::outer_products::<L>(
                     blocks,
                     block.1,
-                    Rows {
-                        base: x.ptr,
-                        offsets: left,
-                    },
-                    Rows {
-                        base: y.ptr,
-                        offsets: right,
-                    },
+                    x,
+                    y,
                     tile.bases[instruction.output].add(block.0 * width),
                     workspace.kernel.pointer(),
                 );
@@ -243,11 +265,38 @@ unsafe fn run<L: Lanes>(
                 }
             }
             Work::FoldInto(fold, map) => {
-                let x = tile.whole(&instruction.operands[0]);
+                let operand = &instruction.operands[0];
                 for row in 0..count {
                     let sources = tile.inverses[*map].of(tile.first + row);
-                    let sources = sources.map(|source| x.row(source));
-                    rows::fold_rows::<L>(*fold, out.0.add(row * width), width, sources);
+                    let out = out.0.add(row * width);
+                    match operand.packed {
+                        None => {
+                            let x = tile.whole(operand);
+                            let rows = sources.map(|source| x.row(source));
+                            rows::fold_rows::<L>(*fold, out, width, rows);
+                        }
+                        Some(half) => {
+                            let x = tile.packed(operand);
+                            let rows = sources.map(|source| Packed(x.row(source), half));
+                            rows::fold_rows::<L>(*fold, out, width, rows);
+                        }
+                    }
+                }
+            }
+            Work::Pack(half) => {
+                let x = view(0);
+                let length = width.next_multiple_of(2);
+                let out = tile.bases[instruction.output].cast::<u16>();
+                let out = out.add(tile.first * length);
+                for row in 0..count {
+                    packed::pack::<L>(*half, x.row(row), width, out.add(row * length));
+                }
+            }
+            Work::Unpack(half) => {
+                let x = tile.packed(&instruction.operands[0]);
+                for row in 0..count {
+                    let from = x.row(tile.first + row);
+                    packed::unpack::<L>(*half, from, width, out.0.add(row * width));
                 }
             }
         }
@@ -364,7 +413,7 @@ unsafe fn contract_into<L: Lanes>(
 pub enum InstructionSet {
     /// Any machine.
     Portable,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2, FMA and F16C.
     Avx2,
     /// x86-64 with AVX-512F.
     Avx512,
@@ -378,7 +427,10 @@ impl InstructionSet {
             if is_x86_feature_detected!("avx512f") {
                 return Self::Avx512;
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c")
+            {
                 return Self::Avx2;
             }
         }
@@ -402,12 +454,12 @@ macro_rules! kernels {
             unsafe { run::<Portable<$t>>(i, t, w) }
         }
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,f16c")]
         unsafe fn $avx2(i: &Instruction, t: &Tile<'_, $t>, w: &mut Workspace<$t>) {
             unsafe { run::<super::lanes::Avx2<$t>>(i, t, w) }
         }
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx2,fma,f16c")]
         unsafe fn $avx512(i: &Instruction, t: &Tile<'_, $t>, w: &mut Workspace<$t>) {
             unsafe { run::<super::lanes::Avx512<$t>>(i, t, w) }
         }

@@ -47,7 +47,7 @@ impl Plan {
                 .map(|&step| program.steps[step].output)
                 .filter(|&value| placement.places[value] == Place::Stored)
                 .filter(|&value| program.values[value].space == group.domain)
-                .map(|value| program.values[value].width)
+                .map(|value| program.values[value].slots())
                 .sum();
             let per_row: usize = group.steps.iter().map(|&step| flops[step]).sum();
             let mut head = format!(

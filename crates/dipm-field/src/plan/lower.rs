@@ -5,7 +5,7 @@ use super::expression::Expression;
 use crate::field::broadcast_shapes;
 use crate::functions::{Binary, Unary};
 use crate::graph::{Graph, Node, NodeId, Op};
-use crate::{InputSpec, Map, ProductTable, Space};
+use crate::{Half, InputSpec, Map, ProductTable, Space};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,6 +34,28 @@ pub(crate) struct Value {
     pub source: Source,
     pub space: Space,
     pub width: usize,
+    /// The format of 16 bits that the numbers may be rounded to where they are kept between groups.
+    pub kept_as: Option<Half>,
+    /// The format that they are in, two of them in the place of one, if not that of the executor.
+    pub packed: Option<Half>,
+}
+
+impl Value {
+    /// Numbers of the executor's type that a row takes.
+    pub fn slots(&self) -> usize {
+        match self.packed {
+            Some(_) => self.width.div_ceil(2),
+            None => self.width,
+        }
+    }
+
+    /// Distance between rows, in numbers of the value's own format.
+    pub fn row_length(&self) -> usize {
+        match self.packed {
+            Some(_) => self.width.next_multiple_of(2),
+            None => self.width,
+        }
+    }
 }
 
 /// What a step computes for each row of its domain.
@@ -76,6 +98,10 @@ pub(crate) enum Kernel {
     FoldReceiver(Fold),
     /// Over the source rows that belong to a row of the domain.
     FoldInto(Fold, Map),
+    /// Rounds to 16 bits.
+    Pack(Half),
+    /// The numbers of a packed value.
+    Unpack(Half),
 }
 
 /// How the rows that a map sends to one row are made one.
@@ -154,8 +180,12 @@ impl Program {
     }
 }
 
-/// Lowers the part of `graph` that `outputs` need.
-pub(crate) fn lower(graph: &Graph, outputs: &[(String, NodeId)]) -> Program {
+/// Lowers the part of `graph` that `outputs` need; `kept_as` tells which nodes may be kept in 16 bits.
+pub(crate) fn lower(
+    graph: &Graph,
+    outputs: &[(String, NodeId)],
+    kept_as: &dyn Fn(NodeId) -> Option<Half>,
+) -> Program {
     let nodes = graph.nodes.borrow();
     let mut needed = vec![false; nodes.len()];
     let mut stack: Vec<NodeId> = outputs.iter().map(|output| output.1).collect();
@@ -168,6 +198,7 @@ pub(crate) fn lower(graph: &Graph, outputs: &[(String, NodeId)]) -> Program {
         nodes: &nodes,
         accesses: vec![None; nodes.len()],
         copies: HashMap::new(),
+        kept_as: None,
         program: Program {
             values: vec![],
             steps: vec![],
@@ -180,6 +211,7 @@ pub(crate) fn lower(graph: &Graph, outputs: &[(String, NodeId)]) -> Program {
         },
     };
     for id in (0..nodes.len()).filter(|&id| needed[id]) {
+        lowering.kept_as = kept_as(id);
         let access = lowering.node(id);
         lowering.accesses[id] = Some(access);
     }
@@ -212,6 +244,8 @@ struct Lowering<'a> {
     nodes: &'a [Node],
     accesses: Vec<Option<Access>>,
     copies: HashMap<(Access, Space), Access>,
+    /// That of the node that is lowered.
+    kept_as: Option<Half>,
     program: Program,
 }
 
@@ -234,6 +268,8 @@ impl Lowering<'_> {
             source,
             space,
             width,
+            kept_as: self.kept_as,
+            packed: None,
         });
         let (rows, row_stride) = if space == Space::Const {
             (Rows::Single, 0)

@@ -6,12 +6,13 @@ mod explain;
 pub(crate) mod expression;
 mod fuse;
 pub(crate) mod lower;
+mod narrow;
 pub(crate) mod place;
 mod recompute;
 mod verify;
 
-use crate::graph::Graph;
-use crate::{Field, Space};
+use crate::graph::{Graph, NodeId};
+use crate::{Field, Half, Space};
 pub(crate) use explain::Measured;
 use lower::Program;
 use place::Placement;
@@ -28,6 +29,21 @@ impl Plan {
     /// # Panics
     /// When an output belongs to another graph, or a check of the plan fails, which is a bug.
     pub fn new(graph: &Graph, outputs: &[(&str, Field<'_>)]) -> Self {
+        Self::with_storage(graph, outputs, &|_| None)
+    }
+
+    /// The same, with values rounded to 16 bits while they wait for another group, where `kept_as`
+    /// names a format for the node that they are computed for. Everything is still computed in the
+    /// number type of the executor; sums over rows, outputs, values with a few numbers per row only
+    /// and those of structures and parameters are kept in it as well.
+    ///
+    /// # Panics
+    /// As [`Plan::new`].
+    pub fn with_storage(
+        graph: &Graph,
+        outputs: &[(&str, Field<'_>)],
+        kept_as: &dyn Fn(NodeId) -> Option<Half>,
+    ) -> Self {
         let outputs: Vec<_> = outputs
             .iter()
             .map(|(name, field)| {
@@ -38,7 +54,7 @@ impl Plan {
                 ((*name).to_owned(), field.id)
             })
             .collect();
-        let mut program = lower::lower(graph, &outputs);
+        let mut program = lower::lower(graph, &outputs, kept_as);
         let placement = place::place(&mut program);
         let plan = Self { program, placement };
         if let Err(fault) = verify::verify(&plan) {
@@ -80,12 +96,13 @@ impl Plan {
         self.program.steps.len()
     }
 
-    /// Values per row that are kept in memory between groups, by space.
+    /// Numbers of the executor's type per row that are kept in memory between groups, by space; two
+    /// numbers of 16 bits count as one.
     pub fn stored_width(&self, space: Space) -> usize {
         let values = self.program.values.iter().zip(&self.placement.places);
         values
             .filter(|(value, place)| value.space == space && **place == place::Place::Stored)
-            .map(|(value, _)| value.width)
+            .map(|(value, _)| value.slots())
             .sum()
     }
 }

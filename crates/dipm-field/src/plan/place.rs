@@ -3,6 +3,7 @@
 use super::access::{Access, Rows, ValueId};
 use super::fuse::fuse;
 use super::lower::{Program, Source, Step};
+use super::narrow::narrow;
 use super::recompute::recompute;
 use crate::Space;
 
@@ -62,12 +63,14 @@ pub(super) fn is_small(space: Space) -> bool {
     matches!(space, Space::Const | Space::Table(_) | Space::Structures)
 }
 
-/// Puts steps into groups and values into memory; pointwise steps of a group are fused on the way.
+/// Puts steps into groups and values into memory; pointwise steps of a group are fused on the way, and
+/// values that may be kept in 16 bits are.
 pub(crate) fn place(program: &mut Program) -> Placement {
     let mut levels = earliest_levels(program);
     sink(program, &users(program), &mut levels);
     recompute(program, &mut levels);
     fuse(program, &mut levels);
+    narrow(program, &mut levels);
     let program = &*program;
     let users = users(program);
 

@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::access::Rows;
-use super::lower::Source;
+use super::lower::{Kernel, Source};
 use super::place::{Place, reads_own_row};
 use crate::Space;
 
@@ -42,6 +42,14 @@ pub(crate) fn verify(plan: &Plan) -> Result<(), String> {
                     _ if value.space == Space::Const => true,
                     _ => last < value.width.max(access.row_stride),
                 };
+                let unpacks = match step.kernel {
+                    Kernel::Unpack(half) => value.packed == Some(half),
+                    Kernel::FoldInto(..) | Kernel::ContractBlocks(_) => true,
+                    _ => value.packed.is_none(),
+                };
+                if !unpacks {
+                    return fault("reads numbers of another format");
+                }
                 if !fits {
                     return fault("reads past a row");
                 }
@@ -71,6 +79,13 @@ pub(crate) fn verify(plan: &Plan) -> Result<(), String> {
                     }
                 }
             }
+            let packs = match step.kernel {
+                Kernel::Pack(half) => Some(half),
+                _ => None,
+            };
+            if program.values[step.output].packed != packs {
+                return fault("writes numbers of another format");
+            }
             match placement.places[step.output] {
                 Place::Outside => return fault("has no place for its output"),
                 Place::Stored => complete[step.output] = Some(number),
@@ -91,6 +106,9 @@ pub(crate) fn verify(plan: &Plan) -> Result<(), String> {
     for (name, value) in &program.outputs {
         if placement.places[*value] != Place::Stored {
             return Err(format!("output `{name}` is not stored"));
+        }
+        if program.values[*value].packed.is_some() {
+            return Err(format!("output `{name}` is packed"));
         }
     }
     Ok(())
