@@ -40,7 +40,7 @@ pub use options::{
     Activation, AtomEdgeEmbedding, EdgeActivation, Envelope, EquivariantNorm, FeedForward,
     ParamDtype, ReferenceEnergies, VectorNorm,
 };
-pub use parameters::{Init, Parameter, ParameterSpec};
+pub use parameters::{Init, Parameter, ParameterSpec, Values};
 pub use potential::{BatchInputs, Potential};
 pub use predictor::{Prediction, Predictor};
 pub use real::{Precision, Real};

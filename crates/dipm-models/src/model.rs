@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use dipm_data::{AtomicEnergies, Batch, DatasetInfo, SpeciesTable};
 
-use crate::{Architecture, ModelConfig, ModelError, Parameter, ReferenceEnergies, StructureKey};
+use crate::{
+    Architecture, ModelConfig, ModelError, Parameter, ParameterSpec, ReferenceEnergies,
+    StructureKey,
+};
 
 /// A model with its parameters, as it is saved.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +40,9 @@ impl Model {
             tracing::info!("{}: {remark}", config.target().name());
         }
         let specs = architecture.parameters();
-        let parameters = specs.iter().map(|spec| spec.initialize(seed)).collect();
+        let precision = config.param_dtype().precision();
+        let start = |spec: &ParameterSpec| spec.initialize(seed, precision);
+        let parameters = specs.iter().map(start).collect();
         Ok(Self {
             config,
             dataset_info,

@@ -11,14 +11,14 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
-use crate::{Model, ModelConfig, ModelError, ParamDtype, Parameter, Target};
+use crate::{Model, ModelConfig, ModelError, ParamDtype, Parameter, Precision, Target, Values};
 
 impl Model {
     /// Reads a model file.
     ///
     /// Options and facts that the file lacks take their defaults, unknown ones are ignored, as the
     /// format asks. The parameters must be those of the model: none missing, none more, same
-    /// shapes. Tensors of 64, 16 and bfloat 16 bits are converted to f32.
+    /// shapes. Values are held in the precision of the option `param_dtype`, those of 16 bits in f32.
     ///
     /// Keys of an `atomic_energies` map are species indices in files (dipm 0.0.8 looks them up so)
     /// and atomic numbers in memory; they are converted here and in [`Model::save`].
@@ -44,6 +44,7 @@ impl Model {
         let (config, dataset_info, predict_stress) =
             read_metadata(target, &metadata, &tensors).map_err(damaged)?;
         let specs = config.build(&dataset_info)?.parameters();
+        let precision = config.param_dtype().precision();
         let mut parameters = Vec::with_capacity(specs.len());
         let mut problems = Vec::new();
         for spec in &specs {
@@ -55,7 +56,7 @@ impl Model {
                     tensor.shape(),
                     spec.shape
                 )),
-                Ok(tensor) => match values(&tensor) {
+                Ok(tensor) => match values(&tensor, precision) {
                     Ok(values) => parameters.push(Parameter {
                         name: spec.name.clone(),
                         shape: spec.shape.clone(),
@@ -252,51 +253,43 @@ fn dtype_name(dtype: ParamDtype) -> &'static str {
     }
 }
 
-fn write_values(data: &mut Vec<u8>, dtype: ParamDtype, values: &[f32]) {
+fn write_values(data: &mut Vec<u8>, dtype: ParamDtype, values: &Values) {
+    let values = values.iter();
+    let single = values.clone().map(|value| value as f32);
     match dtype {
-        ParamDtype::F32 => data.extend(values.iter().flat_map(|x| x.to_le_bytes())),
-        ParamDtype::F16 => data.extend(values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes())),
-        ParamDtype::Bf16 => {
-            data.extend(values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()));
-        }
-        ParamDtype::F64 => data.extend(values.iter().flat_map(|x| f64::from(*x).to_le_bytes())),
+        ParamDtype::F32 => data.extend(single.flat_map(f32::to_le_bytes)),
+        ParamDtype::F16 => data.extend(single.flat_map(|x| f16::from_f32(x).to_le_bytes())),
+        ParamDtype::Bf16 => data.extend(single.flat_map(|x| bf16::from_f32(x).to_le_bytes())),
+        ParamDtype::F64 => data.extend(values.flat_map(f64::to_le_bytes)),
     }
 }
 
-/// The numbers of a tensor as f32; the error is a phrase.
-fn values(tensor: &TensorView<'_>) -> Result<Vec<f32>, String> {
+/// The numbers of a tensor in the precision that the options say; the error is a phrase.
+fn values(tensor: &TensorView<'_>, precision: Precision) -> Result<Values, String> {
     let data = tensor.data();
-    let half = |decode: fn([u8; 2]) -> f32| {
-        data.as_chunks::<2>()
-            .0
-            .iter()
-            .map(|b| decode(*b))
-            .collect::<Vec<f32>>()
-    };
-    match tensor.dtype() {
-        Dtype::F32 => Ok(data
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect()),
+    let halves = data.as_chunks::<2>().0.iter();
+    let singles = data.as_chunks::<4>().0.iter();
+    let doubles = data.as_chunks::<8>().0.iter();
+    let values = match tensor.dtype() {
+        Dtype::F32 => Values::new(
+            precision,
+            singles.map(|b| f64::from(f32::from_le_bytes(*b))),
+        ),
         Dtype::F64 => {
-            let exact: Vec<f64> = data
-                .as_chunks::<8>()
-                .0
-                .iter()
-                .map(|b| f64::from_le_bytes(*b))
-                .collect();
-            let rounded: Vec<f32> = exact.iter().map(|x| *x as f32).collect();
-            if exact.iter().zip(&rounded).any(|(x, y)| *x != f64::from(*y)) {
-                tracing::warn!("parameters of 64 bits are rounded to 32 bits");
+            let exact = doubles.map(|b| f64::from_le_bytes(*b));
+            let values = Values::new(precision, exact.clone());
+            if !values.iter().eq(exact) {
+                tracing::warn!("`param_dtype` is not float64: parameters are rounded to 32 bits");
             }
-            Ok(rounded)
+            values
         }
-        Dtype::F16 => Ok(half(|b| f16::from_le_bytes(b).to_f32())),
-        Dtype::BF16 => Ok(half(|b| bf16::from_le_bytes(b).to_f32())),
-        other => Err(format!(
-            "has dtype {other:?}, expected F32, F64, F16 or BF16"
-        )),
-    }
+        Dtype::F16 => Values::new(precision, halves.map(|b| f16::from_le_bytes(*b).to_f64())),
+        Dtype::BF16 => Values::new(precision, halves.map(|b| bf16::from_le_bytes(*b).to_f64())),
+        other => {
+            return Err(format!(
+                "has dtype {other:?}, expected F32, F64, F16 or BF16"
+            ));
+        }
+    };
+    Ok(values)
 }

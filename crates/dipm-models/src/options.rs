@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use half::{bf16, f16};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
+
+use crate::Precision;
 
 /// A spelling with case, `_`, `-` and blanks ignored.
 pub(crate) fn fold(text: &str) -> String {
@@ -175,6 +178,26 @@ words! {
         Bf16 = "bf16" | "bfloat16",
         /// 64 bits.
         F64 = "f64" | "float64" | "double",
+    }
+}
+
+impl ParamDtype {
+    /// What the parameters of a model in memory are held in: 16 bits are too few to train with.
+    pub fn precision(self) -> Precision {
+        match self {
+            Self::F16 | Self::Bf16 | Self::F32 => Precision::Single,
+            Self::F64 => Precision::Double,
+        }
+    }
+
+    /// The nearest number that a file can hold.
+    pub fn round(self, value: f64) -> f64 {
+        match self {
+            Self::F32 => f64::from(value as f32),
+            Self::F16 => f16::from_f32(value as f32).to_f64(),
+            Self::Bf16 => bf16::from_f32(value as f32).to_f64(),
+            Self::F64 => value,
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::Precision;
+
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
@@ -115,16 +117,14 @@ impl ParameterSpec {
 
     /// Values for the start: a function of the seed and the name alone, so that neither the order
     /// nor the presence of other parameters matters.
-    pub fn initialize(&self, seed: u64) -> Parameter {
+    pub fn initialize(&self, seed: u64, precision: Precision) -> Parameter {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(fnv1a(self.name.as_bytes()));
-        let values = (0..self.len())
-            .map(|index| self.init.sample(&mut rng, index, self.len()) as f32)
-            .collect();
+        let values = (0..self.len()).map(|index| self.init.sample(&mut rng, index, self.len()));
         Parameter {
             name: self.name.clone(),
             shape: self.shape.clone(),
-            values,
+            values: Values::new(precision, values),
         }
     }
 }
@@ -143,7 +143,58 @@ pub struct Parameter {
     /// Shape in the file.
     pub shape: Vec<usize>,
     /// Values, row-major.
-    pub values: Vec<f32>,
+    pub values: Values,
+}
+
+/// Numbers in one of two precisions. Those that a file keeps in 16 bits are held in 32.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// In 32 bits.
+    Single(Vec<f32>),
+    /// In 64 bits.
+    Double(Vec<f64>),
+}
+
+impl Values {
+    /// The numbers, rounded to a precision.
+    pub fn new(precision: Precision, values: impl IntoIterator<Item = f64>) -> Self {
+        let values = values.into_iter();
+        match precision {
+            Precision::Single => Self::Single(values.map(|value| value as f32).collect()),
+            Precision::Double => Self::Double(values.collect()),
+        }
+    }
+
+    /// Their precision.
+    pub fn precision(&self) -> Precision {
+        match self {
+            Self::Single(_) => Precision::Single,
+            Self::Double(_) => Precision::Double,
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Single(values) => values.len(),
+            Self::Double(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = f64> + Clone {
+        let (single, double): (&[f32], &[f64]) = match self {
+            Self::Single(values) => (values, &[]),
+            Self::Double(values) => (&[], values),
+        };
+        let single = single.iter().map(|value| f64::from(*value));
+        single.chain(double.iter().copied())
+    }
 }
 
 #[cfg(test)]
@@ -152,12 +203,12 @@ mod tests {
 
     fn moments(init: Init) -> (f64, f64, f64) {
         let values = ParameterSpec::new("w", &[200, 500], init)
-            .initialize(7)
+            .initialize(7, Precision::Single)
             .values;
         let n = values.len() as f64;
-        let mean = values.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
-        let square = values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / n;
-        let largest = values.iter().fold(0f64, |a, x| a.max(f64::from(x.abs())));
+        let mean = values.iter().sum::<f64>() / n;
+        let square = values.iter().map(|x| x.powi(2)).sum::<f64>() / n;
+        let largest = values.iter().fold(0f64, |a, x| a.max(x.abs()));
         (mean, (square - mean * mean).sqrt(), largest)
     }
 
@@ -174,21 +225,26 @@ mod tests {
         assert!((mean - 2.5).abs() < 0.01 && (std - 12f64.sqrt().recip()).abs() < 0.01);
         assert!(largest <= 3.0);
         assert_eq!(moments(Init::Constant(0.5)), (0.5, 0.0, 0.5));
-        let spaced = ParameterSpec::new("w", &[5], Init::Spaced(1.0, -1.0)).initialize(7);
-        assert_eq!(spaced.values, [1.0, 0.5, 0.0, -0.5, -1.0]);
+        let spaced =
+            ParameterSpec::new("w", &[5], Init::Spaced(1.0, -1.0)).initialize(7, Precision::Single);
+        let expected = vec![1.0, 0.5, 0.0, -0.5, -1.0];
+        assert_eq!(spaced.values, Values::Single(expected));
     }
 
     #[test]
     fn a_parameter_starts_by_seed_and_name_alone() {
         let spec = |name: &str| ParameterSpec::new(name, &[3, 4], Init::Normal(1.0));
-        assert_eq!(spec("a").initialize(1), spec("a").initialize(1));
-        assert_ne!(
-            spec("a").initialize(1).values,
-            spec("a").initialize(2).values
+        assert_eq!(
+            spec("a").initialize(1, Precision::Single),
+            spec("a").initialize(1, Precision::Single)
         );
         assert_ne!(
-            spec("a").initialize(1).values,
-            spec("b").initialize(1).values
+            spec("a").initialize(1, Precision::Single).values,
+            spec("a").initialize(2, Precision::Single).values
+        );
+        assert_ne!(
+            spec("a").initialize(1, Precision::Single).values,
+            spec("b").initialize(1, Precision::Single).values
         );
     }
 }

@@ -112,9 +112,6 @@ impl<T: Real> Predictor<T> {
 }
 
 fn converted<T: Real>(parameter: &Parameter) -> (String, Vec<T>) {
-    let values = parameter
-        .values
-        .iter()
-        .map(|x| T::from_double(f64::from(*x)));
+    let values = parameter.values.iter().map(T::from_double);
     (parameter.name.clone(), values.collect())
 }

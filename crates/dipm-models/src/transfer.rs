@@ -2,7 +2,7 @@
 
 use dipm_data::DatasetInfo;
 
-use crate::{Model, ModelConfig, ModelError, Parameter, ParameterSpec};
+use crate::{Model, ModelConfig, ModelError, Parameter, ParameterSpec, Values};
 
 impl Model {
     /// The model without its force head, so that forces are derivatives of the energy; the model
@@ -73,7 +73,7 @@ impl KeptRows {
     /// is seen from the two shapes: nothing else differs between the two networks.
     fn select(&self, parameter: &Parameter, old: &ParameterSpec, new: &ParameterSpec) -> Parameter {
         let mut shape = old.shape.clone();
-        let mut values = parameter.values.clone();
+        let mut values: Vec<f64> = parameter.values.iter().collect();
         assert_eq!(shape.len(), new.shape.len(), "axes of {}", new.name);
         for axis in 0..shape.len() {
             if shape[axis] == new.shape[axis] {
@@ -92,13 +92,12 @@ impl KeptRows {
         if new.over_root_species && self.kept.len() < self.num_before {
             // the network divides by less, so that its values would grow
             let factor = (self.kept.len() as f64 / self.num_before as f64).sqrt();
-            let scaled = |value: &mut f32| *value = (f64::from(*value) * factor) as f32;
-            values.iter_mut().for_each(scaled);
+            values.iter_mut().for_each(|value| *value *= factor);
         }
         Parameter {
             name: new.name.clone(),
             shape,
-            values,
+            values: Values::new(parameter.values.precision(), values),
         }
     }
 }

@@ -204,12 +204,11 @@ fn every_parameter_dtype_is_written_and_read() {
         let loaded = Model::load(&file).unwrap();
         assert_eq!(loaded.config, model.config);
         for (a, b) in loaded.parameters.iter().zip(&model.parameters) {
-            for (x, y) in a.values.iter().zip(&b.values) {
-                let error = f64::from((x - y).abs());
-                assert!(
-                    error <= relative * f64::from(y.abs()) + relative * 1e-4,
-                    "{x} {y}"
-                );
+            assert_eq!(a.values.precision(), param_dtype.precision());
+            for (x, y) in a.values.iter().zip(b.values.iter()) {
+                let bound = relative * y.abs() + relative * 1e-4;
+                assert!((x - y).abs() <= bound, "{x} {y}");
+                assert_eq!(x, param_dtype.round(y));
             }
         }
         // What was rounded once stays.
@@ -292,8 +291,8 @@ fn check_start(target: Target) {
         let stored = &params[name];
         assert_eq!(stored["shape"], json!(parameter.shape), "{name}");
         let n = parameter.values.len() as f64;
-        let mean = parameter.values.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
-        let squares = parameter.values.iter().map(|x| f64::from(*x).powi(2));
+        let mean = parameter.values.iter().sum::<f64>() / n;
+        let squares = parameter.values.iter().map(|x| x.powi(2));
         let std = (squares.sum::<f64>() / n - mean * mean).sqrt();
         let stored_std = stored["std"].as_f64().unwrap();
         // Both are samples: five standard errors of each. Constants agree exactly.

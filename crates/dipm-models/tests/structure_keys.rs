@@ -146,7 +146,7 @@ fn dropout_of_experts_is_drawn_for_each_structure_anew() {
         let inputs = BatchInputs::<f64>::new(&model, &batch).unwrap();
         let inputs = inputs.with_noise(&potential.noise, &batch, key);
         let values = model.parameters.iter().map(|parameter| {
-            let double = parameter.values.iter().map(|x| f64::from(*x));
+            let double = parameter.values.iter();
             (parameter.name.as_str(), double.collect::<Vec<f64>>())
         });
         let values: Vec<_> = values.collect();

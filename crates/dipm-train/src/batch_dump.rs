@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dipm_data::Batch;
+use dipm_field::Half;
 use dipm_models::{Model, NoiseKey};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ pub struct BatchDump {
     pub format: u32,
     /// Version of the program that wrote it.
     pub program_version: String,
-    /// Number type of the computation, `F32` or `F64`.
+    /// Number type of the computation: `F32`, `F64`, or `BF16` or `F16` for values kept in 16 bits.
     pub dtype: String,
     /// `loss` or `gradient`, whichever was not finite.
     pub quantity: String,
@@ -46,7 +47,8 @@ pub struct BatchDump {
 
 impl BatchDump {
     /// A dump of this version.
-    pub(crate) fn new<T: Real>(
+    pub(crate) fn new(
+        dtype: String,
         (quantity, value): (&str, f64),
         loss: &LossConfig,
         weights: &LossWeights,
@@ -56,13 +58,22 @@ impl BatchDump {
         Self {
             format: FORMAT,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            dtype: format!("{:?}", T::DTYPE),
+            dtype,
             quantity: quantity.to_owned(),
             value: value.to_string(),
             loss: loss.clone(),
             weights: *weights,
             noise,
             batch: batch.clone(),
+        }
+    }
+
+    /// The format that values were kept in, if not that of the operations.
+    pub fn storage(&self) -> Option<Half> {
+        match self.dtype.as_str() {
+            "BF16" => Some(Half::Bfloat16),
+            "F16" => Some(Half::Float16),
+            _ => None,
         }
     }
 

@@ -83,7 +83,8 @@ pub fn diagnose<T: Real + dipm_models::Real>(
     model: &Model,
     parameters: &[T],
 ) -> Result<Diagnosis, TrainError> {
-    let mut step = TrainingStep::<T>::new(model, &dump.loss, Mode::Training);
+    let storage = dump.storage();
+    let mut step = TrainingStep::<T>::with_storage(model, &dump.loss, Mode::Training, storage);
     let batch = &dump.batch;
     let mut gradient = vec![T::default(); parameters.len()];
     let loss_terms = step.gradient(parameters, batch, &dump.weights, dump.noise, &mut gradient)?;

@@ -34,6 +34,16 @@ pub trait Objective<T: Real> {
         batch: &Batch,
     ) -> Result<(Labels, Predictions), TrainError>;
 
+    /// Number type of the computation as safetensors names it, for a dump of a batch that failed.
+    fn dtype(&self) -> String {
+        format!("{:?}", T::DTYPE)
+    }
+
+    /// The parameters that a file of the model holds, which is what validation and test judge.
+    fn as_saved(&self, parameters: Vec<T>) -> Vec<T> {
+        parameters
+    }
+
     /// The model at `parameters`, if there is one, for a dump of a batch that failed.
     fn model(&self, parameters: &[T]) -> Option<Model> {
         let _ = parameters;

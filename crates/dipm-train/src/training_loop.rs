@@ -249,7 +249,14 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         weights: &LossWeights,
         noise: NoiseKey,
     ) -> TrainError {
-        let dump = BatchDump::new::<T>((quantity, value), &self.config.loss, weights, noise, batch);
+        let dump = BatchDump::new(
+            self.objective.dtype(),
+            (quantity, value),
+            &self.config.loss,
+            weights,
+            noise,
+            batch,
+        );
         let dump = match self.write_dump(&dump) {
             Ok(path) => path,
             Err(error) => {
@@ -314,10 +321,11 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
     /// The parameters that are judged now, and whether they are averaged ones.
     fn judged_parameters(&self) -> (Vec<T>, bool) {
         let wanted = self.config.training.use_ema_params_for_eval;
-        match self.ema.debiased() {
+        let (parameters, averaged) = match self.ema.debiased() {
             Some(averaged) if wanted => (averaged, true),
             _ => (self.parameters.clone(), false),
-        }
+        };
+        (self.objective.as_saved(parameters), averaged)
     }
 
     /// Evaluates on the validation set and keeps the best model.

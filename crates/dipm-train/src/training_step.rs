@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use dipm_data::Batch;
-use dipm_field::{Bindings, Executor, Field, Graph, NodeId, Plan, grad};
+use dipm_field::{Bindings, Executor, Field, Graph, Half, NodeId, Plan, grad};
 use dipm_models::{
-    BatchInputs, Mode, Model, ModelError, NoiseKey, NoiseSpec, Parameter, Potential,
+    BatchInputs, Mode, Model, ModelError, NoiseKey, NoiseSpec, Parameter, Potential, Values,
 };
 
 use crate::loss::{Labels, LossConfig, LossTerms, LossWeights, Predictions};
@@ -25,6 +25,7 @@ pub struct TrainingStep<T> {
     evaluation: Executor<T>,
     has_stress_term: bool,
     noise: Vec<NoiseSpec>,
+    storage: Option<Half>,
 }
 
 /// Where a parameter lies, and whether anything depends on it.
@@ -74,6 +75,27 @@ impl<'g> Equations<'g> {
         }
     }
 
+    /// The format that the values of a node may be kept in between groups: 16 bits for what depends on
+    /// parameters; geometry and harmonics do not. Gradients of the loss may be smaller than float16 can
+    /// hold, so that loss would have to be scaled; they take the range of bfloat16 instead.
+    fn storage(
+        &self,
+        graph: &Graph,
+        half: Option<Half>,
+    ) -> impl Fn(NodeId) -> Option<Half> + use<> {
+        let parameters = self.potential.parameters.iter();
+        let inputs: Vec<_> = parameters.map(|(_, field)| *field).collect();
+        let reached = graph.reached_from(&inputs);
+        let of_loss = self.ends[2].1;
+        move |node| {
+            half.filter(|_| reached[node])
+                .map(|half| match node < of_loss {
+                    true => half,
+                    false => Half::Bfloat16,
+                })
+        }
+    }
+
     /// What a node is part of.
     pub fn part(&self, node: NodeId) -> &'static str {
         let ends = self.ends.iter();
@@ -88,13 +110,27 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
     /// if a stage of the loss weighs it. In [`Mode::Evaluation`] loss and gradient are those without
     /// the random numbers of training.
     pub fn new(model: &Model, loss: &LossConfig, mode: Mode) -> Self {
+        Self::with_storage(model, loss, mode, None)
+    }
+
+    /// The same, where loss and gradient keep values between two groups of operations in 16 bits, if
+    /// they depend on parameters and are not sums over atoms or edges, energies or forces. Operations,
+    /// parameters, geometry, harmonics, and all of the evaluation stay in `T`.
+    pub fn with_storage(
+        model: &Model,
+        loss: &LossConfig,
+        mode: Mode,
+        storage: Option<Half>,
+    ) -> Self {
         let graph = Graph::new();
+        let equations = Equations::new::<T>(&graph, model, loss, mode);
+        let kept_as = equations.storage(&graph, storage);
         let Equations {
             potential,
             fields,
             gradients,
             ..
-        } = Equations::new::<T>(&graph, model, loss, mode);
+        } = equations;
         let mut parameters = Vec::with_capacity(gradients.len());
         let mut outputs = vec![("energy", fields.energy), ("forces", fields.forces)];
         outputs.extend(fields.stress.map(|stress| ("stress", stress)));
@@ -110,7 +146,7 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
         }
         let named = parameters.iter().zip(&gradients);
         outputs.extend(named.filter_map(|(p, &field)| Some((p.gradient.as_deref()?, field))));
-        let training = Executor::new(Plan::new(&graph, &outputs));
+        let training = Executor::new(Plan::with_storage(&graph, &outputs, &kept_as));
 
         let evaluated = match potential.noise.is_empty() {
             true => potential.clone(),
@@ -134,6 +170,7 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
             layout: ParameterLayout::new(shapes),
             has_stress_term: fields.stress.is_some(),
             noise: potential.noise,
+            storage,
             parameters,
             training,
             evaluation,
@@ -177,14 +214,12 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
 
 /// The values of all parameters of a model in one buffer, in the order of [`TrainingStep::layout`].
 pub fn flat_parameters<T: Real>(model: &Model) -> Vec<T> {
-    let values = model
-        .parameters
-        .iter()
-        .flat_map(|parameter| &parameter.values);
-    values.map(|&value| T::from_f64(f64::from(value))).collect()
+    let parameters = model.parameters.iter();
+    let values = parameters.flat_map(|parameter| parameter.values.iter());
+    values.map(T::from_f64).collect()
 }
 
-/// The model with the values of a flat buffer, rounded to the type of the file.
+/// The model with the values of a flat buffer, rounded to the precision of its parameters.
 ///
 /// # Panics
 /// When the buffer is that of another model.
@@ -199,7 +234,8 @@ pub fn with_parameters<T: Real>(model: &Model, flat: &[T]) -> Model {
     for parameter in &mut model.parameters {
         let (values, tail) = rest.split_at(parameter.values.len());
         rest = tail;
-        parameter.values = values.iter().map(|value| value.to_f64() as f32).collect();
+        let values = values.iter().map(|value| value.to_f64());
+        parameter.values = Values::new(parameter.values.precision(), values);
     }
     model
 }
@@ -292,12 +328,28 @@ impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
         Ok((self.labels(batch), predictions))
     }
 
+    fn dtype(&self) -> String {
+        match self.storage {
+            None => format!("{:?}", T::DTYPE),
+            Some(Half::Bfloat16) => "BF16".to_owned(),
+            Some(Half::Float16) => "F16".to_owned(),
+        }
+    }
+
+    fn as_saved(&self, mut parameters: Vec<T>) -> Vec<T> {
+        let dtype = self.model.config.param_dtype();
+        let round = |value: &mut T| *value = T::from_f64(dtype.round(value.to_f64()));
+        parameters.iter_mut().for_each(round);
+        parameters
+    }
+
     fn model(&self, parameters: &[T]) -> Option<Model> {
         let named = self.layout.split(parameters);
+        let precision = self.model.config.param_dtype().precision();
         let parameter = |(name, shape, values): (&str, &[usize], &[T])| Parameter {
             name: name.to_owned(),
             shape: shape.to_vec(),
-            values: values.iter().map(|x| x.to_f64() as f32).collect(),
+            values: Values::new(precision, values.iter().map(|x| x.to_f64())),
         };
         Some(Model {
             parameters: named.map(parameter).collect(),

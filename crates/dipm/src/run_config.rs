@@ -2,7 +2,8 @@
 //! that use it.
 
 use dipm_data::DatasetOptions;
-use dipm_models::{Model, ModelConfig};
+use dipm_field::Half;
+use dipm_models::{Model, ModelConfig, ParamDtype};
 use dipm_train::{CheckpointConfig, LossConfig, OptimizerConfig, TrainingLoopConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -130,4 +131,60 @@ pub enum ComputeType {
     F32,
     /// 64 bits.
     F64,
+    /// 32 bits, with what a training step keeps in memory as bfloat16.
+    Bf16,
+    /// 32 bits, with what a training step keeps in memory as float16.
+    F16,
+}
+
+impl ComputeType {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            ComputeType::F32 => "float32",
+            ComputeType::F64 => "float64",
+            ComputeType::Bf16 => "bfloat16",
+            ComputeType::F16 => "float16",
+        }
+    }
+
+    /// That of parameters which a file keeps so.
+    pub fn of(param_dtype: ParamDtype) -> Self {
+        match param_dtype {
+            ParamDtype::F32 => ComputeType::F32,
+            ParamDtype::F64 => ComputeType::F64,
+            ParamDtype::Bf16 => ComputeType::Bf16,
+            ParamDtype::F16 => ComputeType::F16,
+        }
+    }
+
+    /// Whether operations are done in 64 bits.
+    pub fn is_double(self) -> bool {
+        self == ComputeType::F64
+    }
+
+    /// The format of what a training step keeps in memory, if not that of the operations.
+    pub fn storage(self) -> Option<Half> {
+        match self {
+            ComputeType::F32 | ComputeType::F64 => None,
+            ComputeType::Bf16 => Some(Half::Bfloat16),
+            ComputeType::F16 => Some(Half::Float16),
+        }
+    }
+
+    /// What is computed and kept in which type, in a sentence.
+    pub fn summary(self) -> String {
+        let name = self.name();
+        let format = match self {
+            ComputeType::F32 | ComputeType::F64 => {
+                return format!("computed, summed and kept in {name}");
+            }
+            ComputeType::Bf16 => "bfloat16",
+            ComputeType::F16 => "float16 (derivatives of the loss as bfloat16)",
+        };
+        format!(
+            "features and derivatives that a training step keeps for later are rounded to {format}; operations, sums, \
+             geometry, harmonics, energies, forces, parameters, optimizer, validation and test in float32"
+        )
+    }
 }

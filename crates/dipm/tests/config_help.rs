@@ -97,10 +97,7 @@ fn every_key_in_a_comment_of_a_first_configuration_can_be_used() {
             let is_set = lines
                 .iter()
                 .any(|line| line.starts_with(&format!("  {option}: ")));
-            assert!(
-                is_set || found.contains(option) || option == "param_dtype",
-                "{option}"
-            );
+            assert!(is_set || found.contains(option), "{option}");
         }
         assert!(found.len() > 30, "{found:?}");
     }

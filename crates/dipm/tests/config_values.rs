@@ -346,8 +346,14 @@ fn number_types_are_read_in_both_sections() {
     assert_eq!(dtype("", "dtype: Float64"), Ok(ComputeType::F64));
     assert_eq!(dtype("dtype: float64", "dtype: f64"), Ok(ComputeType::F64));
     assert_eq!(dtype("param_dtype: f32", ""), Ok(ComputeType::F32));
-    // parameters are kept in single precision so far
-    assert!(dtype("param_dtype: f64", "").is_err());
+    assert_eq!(dtype("param_dtype: f64", ""), Ok(ComputeType::F64));
+    assert_eq!(dtype("param_dtype: bf16", ""), Ok(ComputeType::Bf16));
+    assert_eq!(dtype("param_dtype: half", ""), Ok(ComputeType::F16));
+    assert_eq!(
+        dtype("param_dtype: bf16", "dtype: float32"),
+        Ok(ComputeType::F32)
+    );
+    assert_eq!(dtype("dtype: BFloat16", ""), Ok(ComputeType::Bf16));
     assert!(dtype("dtype: f64", "dtype: f32").is_err());
 }
 

@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use dipm::config::{ConfigError, Overrides, read};
-use dipm::run_config::RunConfig;
+use dipm::run_config::{ComputeType, RunConfig};
 use dipm_data::{Hdf5WriteOptions, LabelKeys, StructureFile, write_hdf5};
 use dipm_models::{EquiformerV2Config, ModelConfig};
 use dipm_train::LossKind;
 
 /// Both examples, the second with a force head.
 const EXAMPLES: [&str; 2] = ["page", "script"];
-
-/// The only value that this version cannot run yet.
-const INSTEAD_OF_BFLOAT16: &str = "train.dtype=float32";
 
 /// A smaller model and a shorter run than those of the examples, for tests without optimisation.
 const SMALL: [&str; 7] = [
@@ -85,23 +82,10 @@ fn log_of(output: &Output) -> String {
 }
 
 #[test]
-fn nothing_in_the_examples_is_refused_but_bfloat16() {
-    for name in EXAMPLES {
-        let (_directory, path) = folder(name, [2, 2, 2]);
-        let error = resolve(&path, &[]).unwrap_err();
-        let [problem] = error.problems() else {
-            panic!("{error}")
-        };
-        let problem = problem.to_string();
-        assert_eq!(problem, "`dtype: bfloat16` is not supported yet");
-    }
-}
-
-#[test]
 fn every_value_of_the_examples_arrives() {
     for name in EXAMPLES {
         let (_directory, path) = folder(name, [2, 2, 2]);
-        let config = resolve(&path, &[INSTEAD_OF_BFLOAT16]).unwrap();
+        let config = resolve(&path, &[]).unwrap();
         let expected = EquiformerV2Config {
             num_layers: 8,
             num_rbf: 512,
@@ -125,6 +109,7 @@ fn every_value_of_the_examples_arrives() {
         );
 
         let train = &config.train;
+        assert_eq!(train.dtype, ComputeType::Bf16);
         assert_eq!(train.training.num_epochs, 10);
         assert_eq!(train.optimizer.final_learning_rate, 1e-4);
         assert_eq!(train.optimizer.peak_learning_rate, 0.01);
@@ -153,8 +138,7 @@ fn the_examples_train_on_a_smaller_scale_and_go_on_when_they_are_run_again() {
     for name in EXAMPLES {
         let (directory, _) = folder(name, [6, 3, 3]);
         let directory = directory.path();
-        let set = [&[INSTEAD_OF_BFLOAT16], &SMALL[..]].concat();
-        let log = log_of(&dipm(directory, &set));
+        let log = log_of(&dipm(directory, &SMALL));
         for part in [
             "checkpoints/dataset_info.json does not exist",
             "epoch 3/3",
@@ -173,7 +157,7 @@ fn the_examples_train_on_a_smaller_scale_and_go_on_when_they_are_run_again() {
         }
 
         // the statistics and the checkpoint of the first run are used now, and nothing is left to do
-        let log = log_of(&dipm(directory, &set));
+        let log = log_of(&dipm(directory, &SMALL));
         for part in [
             "statistics are those of ./checkpoints/dataset_info.json",
             "Restoring checkpoint from epoch 3.",
@@ -195,7 +179,7 @@ fn the_examples_run_whole() {
     for name in EXAMPLES {
         let directory = Path::new(&folder).join(name);
         lay_out(&directory, name, [32, 8, 8]);
-        let output = dipm(&directory, &[INSTEAD_OF_BFLOAT16]);
+        let output = dipm(&directory, &[]);
         println!("{name}\n{}", String::from_utf8_lossy(&output.stdout));
         println!("{}", log_of(&output));
     }

@@ -2,6 +2,7 @@
 
 use super::access::{Access, Rows, ValueId, dense_strides};
 use super::expression::Expression;
+use super::narrow::kept_exactly;
 use crate::field::broadcast_shapes;
 use crate::functions::{Binary, Unary};
 use crate::graph::{Graph, Node, NodeId, Op};
@@ -194,6 +195,7 @@ pub(crate) fn lower(
             stack.extend(nodes[id].op.operands());
         }
     }
+    let exact = kept_exactly(&nodes);
     let mut lowering = Lowering {
         nodes: &nodes,
         accesses: vec![None; nodes.len()],
@@ -211,7 +213,7 @@ pub(crate) fn lower(
         },
     };
     for id in (0..nodes.len()).filter(|&id| needed[id]) {
-        lowering.kept_as = kept_as(id);
+        lowering.kept_as = kept_as(id).filter(|_| !exact[id]);
         let access = lowering.node(id);
         lowering.accesses[id] = Some(access);
     }

@@ -1,10 +1,12 @@
 //! Values that are kept between groups in 16 bits a number: a step packs what its group computed, and
-//! every group that reads it unpacks it again, tile by tile, so that all arithmetic stays in the
+//! every other group that reads it unpacks it again, tile by tile, so that all arithmetic stays in the
 //! number type of the executor.
 
 use super::access::{Access, Rows, ValueId, dense_strides};
 use super::lower::{Kernel, Program, Source, Step, Value};
 use super::place::{is_small, is_stored, users};
+use crate::functions::{Binary, Unary};
+use crate::graph::{Node, NodeId, Op};
 use crate::{Half, Space};
 use std::collections::BTreeMap;
 
@@ -66,6 +68,52 @@ pub(super) fn narrow(program: &mut Program, levels: &mut Vec<usize>) {
     order.sort_by_key(|&index| (positions[index], index < count));
     *levels = order.iter().map(|&index| levels[index]).collect();
     program.take_steps(&order);
+}
+
+/// Nodes that are not rounded: arguments of functions that are singular at 0, which a small number may
+/// become, and what a maximum depends on without a sum over rows or a matrix between: its derivative
+/// compares them with it, perhaps computed again from what is stored, and finds none equal if the one was
+/// rounded and the other not.
+pub(super) fn kept_exactly(nodes: &[Node]) -> Vec<bool> {
+    let mut exact = vec![false; nodes.len()];
+    let mut compared = vec![];
+    for (id, node) in nodes.iter().enumerate() {
+        match node.op {
+            Op::Max(x, _) | Op::MaxAxes(x, _) => {
+                exact[id] = true;
+                compared.push(x);
+            }
+            Op::Unary(Unary::Recip | Unary::Sqrt | Unary::Log, x)
+            | Op::Binary(Binary::Div, _, x) => {
+                exact[viewed(nodes, x)] = true;
+            }
+            Op::Unary(Unary::Power(exponent), x) if exponent < 0 => exact[viewed(nodes, x)] = true,
+            _ => {}
+        }
+    }
+    let mut seen = vec![false; nodes.len()];
+    while let Some(id) = compared.pop() {
+        if std::mem::replace(&mut seen[id], true) {
+            continue;
+        }
+        exact[id] = true;
+        let ends = matches!(
+            nodes[id].op,
+            Op::Contract(..) | Op::ContractRows(..) | Op::Sum(..) | Op::Max(..) | Op::Gather(..)
+        );
+        if !ends {
+            compared.extend(nodes[id].op.operands());
+        }
+    }
+    exact
+}
+
+/// The node whose values a node shows.
+fn viewed(nodes: &[Node], mut id: NodeId) -> NodeId {
+    while nodes[id].op.is_view() {
+        id = nodes[id].op.operands()[0];
+    }
+    id
 }
 
 /// The format that the value of a step is to be packed in, where it is kept at all and every reader

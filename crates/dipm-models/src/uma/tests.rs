@@ -95,11 +95,10 @@ fn released(model: &Model, batch: &Batch) -> [Vec<f64>; 3] {
         StructureClasses::Alike => [0, 1, 2, 0, 0],
     };
     let owners: Vec<u32> = owners().iter().map(|g| classes[*g as usize]).collect();
-    let double = |x: &f32| f64::from(*x);
     let parameters: Vec<(&str, Vec<f64>)> = model
         .parameters
         .iter()
-        .map(|p| (p.name.as_str(), p.values.iter().map(double).collect()))
+        .map(|p| (p.name.as_str(), p.values.iter().collect()))
         .collect();
     let mut bindings = inputs
         .bind(batch, Bindings::new())

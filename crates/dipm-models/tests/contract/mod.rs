@@ -6,7 +6,7 @@ use dipm_data::{AtomicEnergies, Batch, DatasetInfo, Graph, Structure};
 use dipm_field::{Bindings, Executor, Graph as Equations, Map, Plan, Space, grad};
 use dipm_models::{
     BatchInputs, Init, Mode, Model, ModelConfig, ParameterSpec, Potential, Precision, Prediction,
-    Predictor, Real, Target,
+    Predictor, Real, Target, Values,
 };
 use dipm_o3::axis_angle;
 
@@ -37,10 +37,10 @@ pub fn model(config: impl Into<ModelConfig>) -> Model {
     let mut model = Model::new(config, info, 11).unwrap();
     for parameter in &mut model.parameters {
         let spec = ParameterSpec::new(&parameter.name, &parameter.shape, Init::Normal(0.1));
-        let moves = spec.initialize(12).values;
-        for (value, by) in parameter.values.iter_mut().zip(moves) {
-            *value += by;
-        }
+        let precision = parameter.values.precision();
+        let moves = spec.initialize(12, precision).values;
+        let pairs = parameter.values.iter().zip(moves.iter());
+        parameter.values = Values::new(precision, pairs.map(|(value, by)| value + by));
     }
     model
 }
@@ -258,7 +258,8 @@ pub fn energy_and_forces_are_smooth_at_the_cutoff_without_message_biases(model: 
     let mut count = 0;
     for parameter in &mut model.parameters {
         if is_message_bias(&parameter.name) {
-            parameter.values.fill(0.0);
+            let zeros = vec![0.0; parameter.values.len()];
+            parameter.values = Values::new(parameter.values.precision(), zeros);
             count += 1;
         }
     }
@@ -408,7 +409,7 @@ pub fn the_gradient_of_a_force_loss_matches_finite_differences(model: &Model) {
     let start: Vec<Vec<f64>> = model
         .parameters
         .iter()
-        .map(|p| p.values.iter().map(|x| f64::from(*x)).collect())
+        .map(|p| p.values.iter().collect())
         .collect();
     let (_, gradients) = loss(model, &batch, &start);
     let mut compared = 0;

@@ -5,7 +5,7 @@ use crate::cli::BenchArgs;
 use crate::config;
 use crate::datasets::Datasets;
 use crate::resources::{cpu_seconds, peak_memory_mib};
-use crate::run_config::{ComputeType, RunConfig};
+use crate::run_config::RunConfig;
 use dipm_data::Batch;
 use dipm_models::{Mode, Model, NoiseKey, Predictor};
 use dipm_train::{
@@ -23,9 +23,9 @@ pub(super) fn run(args: &BenchArgs, started: Instant) -> Result<(), Failure> {
         .epoch(0, 0)
         .next()
         .ok_or(TrainError::NoTrainingData { epoch: 1 })??;
-    match config.train.dtype {
-        ComputeType::F32 => bench::<f32>(args, &config, &model, &batch, started),
-        ComputeType::F64 => bench::<f64>(args, &config, &model, &batch, started),
+    match config.train.dtype.is_double() {
+        true => bench::<f64>(args, &config, &model, &batch, started),
+        false => bench::<f32>(args, &config, &model, &batch, started),
     }
 }
 
@@ -74,7 +74,9 @@ struct Step<T> {
 impl<T: Real + dipm_models::Real> Step<T> {
     fn new(config: &RunConfig, model: &Model) -> Self {
         let section = &config.train;
-        let objective = TrainingStep::<T>::new(model, &section.loss, Mode::Training);
+        let storage = section.dtype.storage();
+        let objective =
+            TrainingStep::<T>::with_storage(model, &section.loss, Mode::Training, storage);
         let layout = objective.layout();
         let names = layout.sizes().map(|(name, _)| name);
         let decays = decayed_parameters(names, section.optimizer.apply_weight_decay_mask);
@@ -184,6 +186,7 @@ fn bench<T: Real + dipm_models::Real>(
                 "eval_cpu_s": eval_one.cpu,
                 "eval_wall_s": eval_one.wall,
             },
+            "dtype": config.train.dtype.name(),
             "atoms_per_s": atoms_per_second,
             "first_step_s": first_step,
             "peak_rss_mib": peak,
@@ -195,12 +198,13 @@ fn bench<T: Real + dipm_models::Real>(
         println!("{result}");
     } else {
         println!(
-            "{}: {} parameters; batch of {} structures, {} atoms, {} edges; {:?}",
+            "{}: {} parameters; batch of {} structures, {} atoms, {} edges; {}, {:?}",
             model.config.target().name(),
             model.num_parameters(),
             batch.num_structures(),
             batch.total_atoms(),
             batch.total_edges(),
+            config.train.dtype.name(),
             step.objective.executor().instruction_set(),
         );
         let milli = |t: Times| format!("{:9.2} ms wall {:9.2} ms CPU", t.wall * 1e3, t.cpu * 1e3);

@@ -5,7 +5,7 @@ use crate::cli::CheckArgs;
 use crate::config;
 use crate::datasets::Datasets;
 use crate::resources::{available_memory_mib, peak_memory_mib};
-use crate::run_config::{ComputeType, RunConfig};
+use crate::run_config::RunConfig;
 use dipm_data::{Batch, Finding, Severity, Subject};
 use dipm_models::{Mode, Model, NoiseKey};
 use dipm_train::{Objective, Real, TrainError, TrainingStep, flat_parameters};
@@ -22,9 +22,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     datasets.check()?;
     print!("{}", datasets.prepared.report);
     let model = new_model(&config, &datasets)?;
-    let costs = match config.train.dtype {
-        ComputeType::F32 => probe::<f32>(&model, &config, &datasets)?,
-        ComputeType::F64 => probe::<f64>(&model, &config, &datasets)?,
+    let costs = match config.train.dtype.is_double() {
+        true => probe::<f64>(&model, &config, &datasets)?,
+        false => probe::<f32>(&model, &config, &datasets)?,
     };
     costs
         .iter()
@@ -62,7 +62,10 @@ fn probe<T: Real + dipm_models::Real>(
     config: &RunConfig,
     datasets: &Datasets,
 ) -> Result<Vec<Finding>, Failure> {
-    let mut objective = TrainingStep::<T>::new(model, &config.train.loss, Mode::Training);
+    let section = &config.train;
+    let storage = section.dtype.storage();
+    let mut objective =
+        TrainingStep::<T>::with_storage(model, &section.loss, Mode::Training, storage);
     cost(
         &mut objective,
         &flat_parameters::<T>(model),

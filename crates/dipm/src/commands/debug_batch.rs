@@ -2,6 +2,7 @@
 
 use super::Failure;
 use crate::cli::DebugBatchArgs;
+use dipm_field::Half;
 use dipm_models::{Mode, Model};
 use dipm_train::{BatchDump, Diagnosis, Real, TrainingStep, diagnose};
 
@@ -73,6 +74,22 @@ fn print(dump: &BatchDump, diagnosis: &Diagnosis) {
     }
     match &diagnosis.first {
         Some(first) => println!("first operation that is not finite: {first}"),
-        None => println!("every operation is finite: the failure does not come again here"),
+        None => println!("{}", all_finite(dump, diagnosis)),
+    }
+}
+
+/// What it means that no operation fails when values are kept as they are computed.
+fn all_finite(dump: &BatchDump, diagnosis: &Diagnosis) -> &'static str {
+    let comes_again = !diagnosis.gradient_norm.is_finite()
+        || !diagnosis.loss_terms.weighted(&dump.weights).is_finite();
+    match (comes_again, dump.storage()) {
+        (true, Some(Half::Float16)) => {
+            "every operation is finite in float32: a value was larger than float16 can hold (65504); \
+             `dtype: bfloat16` has the range of float32"
+        }
+        (true, _) => {
+            "every operation is finite one by one, but not in the order of a training step"
+        }
+        (false, _) => "every operation is finite: the failure does not come again here",
     }
 }

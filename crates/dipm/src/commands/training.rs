@@ -8,7 +8,7 @@ use crate::interrupt;
 use crate::progress::Display;
 use crate::report::{self, LiveReport, Report, RunDescription};
 use crate::resources;
-use crate::run_config::{ComputeType, Pretrained, RunConfig};
+use crate::run_config::{Pretrained, RunConfig};
 use crate::run_logs::{self, RunLogs};
 use dipm_data::{DatasetInfo, Loader};
 use dipm_models::{Mode, Model, NoiseKey};
@@ -32,9 +32,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
         check::refuse_errors(&datasets.prepared.report.findings)?;
     }
     let model = new_model(&config, &datasets)?;
-    match config.train.dtype {
-        ComputeType::F32 => train::<f32>(args, &config, &datasets, &model, started),
-        ComputeType::F64 => train::<f64>(args, &config, &datasets, &model, started),
+    match config.train.dtype.is_double() {
+        true => train::<f64>(args, &config, &datasets, &model, started),
+        false => train::<f32>(args, &config, &datasets, &model, started),
     }
 }
 
@@ -114,7 +114,9 @@ fn train<T: Real + dipm_models::Real>(
     };
     let (valid, test) = (evaluation(&prepared.valid)?, evaluation(&prepared.test)?);
     let section = &config.train;
-    let mut objective = TrainingStep::<T>::new(model, &section.loss, Mode::Training);
+    let storage = section.dtype.storage();
+    let mut objective =
+        TrainingStep::<T>::with_storage(model, &section.loss, Mode::Training, storage);
     let parameters = flat_parameters::<T>(model);
     if args.explain_plan {
         return explain(&mut objective, &parameters, &train, config);
@@ -173,6 +175,7 @@ fn train<T: Real + dipm_models::Real>(
         let run = RunDescription {
             architecture: config::architecture_name(model.config.target()).to_owned(),
             num_parameters: model.num_parameters(),
+            precision: section.dtype.summary(),
             config: text.clone(),
             data: prepared.report.to_string(),
             num_epochs: section.training.num_epochs,
@@ -215,6 +218,7 @@ fn train<T: Real + dipm_models::Real>(
         config: &text,
         data: &prepared.report,
         num_parameters: model.num_parameters(),
+        precision: section.dtype.summary(),
         history: display.history(),
         best,
         test: trained.test.as_ref(),

@@ -73,6 +73,18 @@ pub(super) const TESTS: &[(Section, &[&str], &str, &str)] = &[
     ),
     (
         Section::Model,
+        &["dtype"],
+        MODEL,
+        "sixteen_bits_change_the_training_and_the_report_says_so",
+    ),
+    (
+        Section::Model,
+        &["param_dtype"],
+        MODEL,
+        "parameters_are_computed_with_and_judged_as_the_file_holds_them",
+    ),
+    (
+        Section::Model,
         &["atomic_energies"],
         VALUES,
         "energies_of_atoms_are_a_word_or_a_map",
@@ -354,6 +366,12 @@ pub(super) const TESTS: &[(Section, &[&str], &str, &str)] = &[
         &["dtype"],
         MODEL,
         "the_number_type_of_the_computation_changes_the_last_digits",
+    ),
+    (
+        Section::Train,
+        &["dtype"],
+        MODEL,
+        "sixteen_bits_change_the_training_and_the_report_says_so",
     ),
     (
         Section::Train,

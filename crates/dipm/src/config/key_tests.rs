@@ -76,11 +76,7 @@ pub fn tests_of(section: Section, key: &Key) -> Vec<Test> {
                 key.name != "force_head" || matches!(target, Target::EquiformerV2 | Target::Uma);
             takes && has(**target, key.name)
         });
-        // `param_dtype` has one value so far
-        tests.extend(
-            with.filter(|_| key.name != "param_dtype")
-                .map(of_architecture),
-        );
+        tests.extend(with.map(of_architecture));
         if GOLDEN_OPTIONS.contains(&key.name) {
             tests.push((MODEL_GOLDEN, "double_precision_agrees_to_1e_9".to_owned()));
         }

@@ -1,6 +1,6 @@
 //! Keys of `model`.
 
-use super::schema::{COUNT, Key, Kind, POSITIVE, PROPORTION, Support, WHOLE, key};
+use super::schema::{COUNT, Key, Kind, POSITIVE, PROPORTION, WHOLE, key};
 
 /// Words of number types, and their other spellings.
 pub(super) const DTYPE: Kind = Kind::Word {
@@ -15,9 +15,6 @@ pub(super) const DTYPE: Kind = Kind::Word {
         ("bf16", "bfloat16"),
     ],
 };
-
-/// Number types that can be computed with.
-pub(super) const DTYPES: Support = Support::Only(&["float32", "float64"], "half precision");
 
 const ACTIVATION: Kind = Kind::Word {
     words: &[
@@ -91,8 +88,7 @@ pub(super) const KEYS: &[Key] = &[
         "(that of the parameters)",
         "",
         "Number type of the computation; also read in `train`.",
-    )
-    .support(DTYPES),
+    ),
     key(
         "force_head",
         Kind::Bool,
@@ -105,9 +101,9 @@ pub(super) const KEYS: &[Key] = &[
         DTYPE,
         "float32",
         "",
-        "Number type of the parameters in the saved file.",
-    )
-    .support(Support::Only(&["float32"], "another type of parameters")),
+        "Number type of the parameters in the saved file. While training they are held in float32, or in float64 if \
+         computed in it; validation and test judge them as the file will hold them.",
+    ),
     key(
         "num_layers",
         COUNT,

@@ -1,6 +1,6 @@
 //! Keys of `train`.
 
-use super::keys_model::{DTYPE, DTYPES};
+use super::keys_model::DTYPE;
 use super::schema::{COUNT, Key, Kind, NOT_NEGATIVE, POSITIVE, PROPORTION, Support, WHOLE, key};
 
 const LOSS: Kind = Kind::Word {
@@ -179,9 +179,10 @@ pub(super) const KEYS: &[Key] = &[
         DTYPE,
         "(that of the parameters)",
         "",
-        "Number type of the computation; also read in `model`.",
-    )
-    .support(DTYPES),
+        "Number type of the computation; also read in `model`. With `bfloat16` and `float16` a training step keeps \
+         features and derivatives in 16 bits between operations, which takes less memory; operations, sums, geometry, \
+         energies, parameters, optimizer and evaluation stay in float32.",
+    ),
     key(
         "local_model_output_dir",
         Kind::Path,

@@ -38,7 +38,7 @@ pub use template::template;
 
 use std::path::{Path, PathBuf};
 
-use crate::run_config::{DatasetSection, ModelSection, RunConfig, TrainSection};
+use crate::run_config::{ComputeType, DatasetSection, ModelSection, RunConfig, TrainSection};
 use error::Sources;
 use resolve_dataset::Folder;
 use schema::Section;
@@ -134,25 +134,31 @@ fn check(
     overrides: &Overrides,
     problems: &mut Vec<Problem>,
 ) -> Option<RunConfig> {
-    let [model, dataset, train] = sections(root, overrides, problems)?;
+    let [model_values, dataset, train_values] = sections(root, overrides, problems)?;
     let folder = Folder(folder);
-    let train_values = train;
-    let train = resolve_train::resolve(&train_values, &model, problems);
+    let mut train = resolve_train::resolve(&train_values, &model_values, problems);
     let has_stress_weight = train.loss.uses_stress();
-    let model = match model.entry("pretrained") {
+    let model = match model_values.entry("pretrained") {
         Some(_) => {
             let stress = has_stress_weight;
-            resolve_pretrained::resolve(&model, &train_values, stress, &folder, problems)
+            resolve_pretrained::resolve(&model_values, &train_values, stress, &folder, problems)
         }
         None => {
-            resolve_pretrained::refuse_without(&model, &train_values, problems);
-            resolve_model::target(&model, problems)
-                .map(|target| resolve_model::resolve(&model, target, has_stress_weight, problems))
+            resolve_pretrained::refuse_without(&model_values, &train_values, problems);
+            resolve_model::target(&model_values, problems).map(|target| {
+                resolve_model::resolve(&model_values, target, has_stress_weight, problems)
+            })
         }
     };
     let pretrained = model.as_ref().and_then(|model| model.pretrained.as_ref());
     let section = resolve_dataset::resolve(&dataset, overrides, pretrained, &folder, problems);
     let (model, mut section) = (model?, section?);
+    if [&model_values, &train_values]
+        .iter()
+        .all(|values| values.text("dtype").is_none())
+    {
+        train.dtype = ComputeType::of(model.config.param_dtype());
+    }
     together(&model, &mut section, &train, &dataset, problems);
     Some(RunConfig {
         model,

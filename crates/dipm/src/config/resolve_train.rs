@@ -252,7 +252,7 @@ fn wandb(values: &Values, problems: &mut Vec<Problem>) -> Option<String> {
     Some(project)
 }
 
-/// Read in both sections; without it the type of the parameters.
+/// Read in both sections. A placeholder where it is in none: then it is the type of the parameters.
 fn dtype(values: &Values, model: &Values, problems: &mut Vec<Problem>) -> ComputeType {
     let (here, there) = (values.text("dtype"), model.text("dtype"));
     if let (Some(here), Some(there)) = (&here, &there)
@@ -265,8 +265,10 @@ fn dtype(values: &Values, model: &Values, problems: &mut Vec<Problem>) -> Comput
                 .label("remove one of the two"),
         );
     }
-    match here.or(there).or(model.text("param_dtype")).as_deref() {
+    match here.or(there).as_deref() {
         Some("float64") => ComputeType::F64,
+        Some("bfloat16") => ComputeType::Bf16,
+        Some("float16") => ComputeType::F16,
         _ => ComputeType::F32,
     }
 }

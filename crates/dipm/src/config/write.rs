@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::schema::{Key, Section};
 use super::tree;
 use super::values::{self, Parsed};
-use crate::run_config::{ComputeType, DatasetSection, ModelSection, RunConfig, TrainSection};
+use crate::run_config::{DatasetSection, ModelSection, RunConfig, TrainSection};
 
 impl RunConfig {
     /// Every key with its value. Keys that do nothing are left out; paths are as they were found.
@@ -206,13 +206,7 @@ fn train(section: &TrainSection) -> Lines {
     lines.add("on_non_finite", on_non_finite);
     lines.add("extended_metrics", section.extended_metrics);
     lines.add("report", section.report);
-    lines.add(
-        "dtype",
-        match section.dtype {
-            ComputeType::F32 => "float32",
-            ComputeType::F64 => "float64",
-        },
-    );
+    lines.add("dtype", section.dtype.name());
     for (key, project) in [
         ("tensorboard", &section.tensorboard),
         ("wandb", &section.wandb),

@@ -18,6 +18,8 @@ pub struct RunDescription {
     pub architecture: String,
     /// Trained parameters.
     pub num_parameters: usize,
+    /// What is computed and kept in which number type.
+    pub precision: String,
     /// The resolved configuration as YAML.
     pub config: String,
     /// What was found in the data, as text.
@@ -167,6 +169,7 @@ impl LiveReport {
         page.heading("Speed and memory");
         page.charts(&self.curves.resources());
         page.heading("Data and configuration");
+        page.paragraph(&format!("Number types: {}.", run.precision));
         page.folded("What was found in the data", &run.data);
         page.folded("Configuration, with every default", &run.config);
         page.finish()

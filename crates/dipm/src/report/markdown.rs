@@ -15,6 +15,8 @@ pub struct Report<'a> {
     pub data: &'a DatasetReport,
     /// Number of trained parameters.
     pub num_parameters: usize,
+    /// What was computed and kept in which number type.
+    pub precision: String,
     /// The epochs of this process.
     pub history: &'a [Epoch],
     /// Epoch and validation loss of the best model.
@@ -68,6 +70,7 @@ impl Report<'_> {
             add(format!(", first step after {first:.2} s"));
         }
         add(format!(", peak memory {:.0} MiB\n\n", self.peak_memory_mib));
+        add(format!("Number types: {}\n\n", self.precision));
         if let Some((epoch, loss)) = self.best {
             add(format!(
                 "Best epoch {epoch}, validation loss {loss:.6e}\n\n"

@@ -2,7 +2,7 @@
 
 use dipm_models::{Model, Target};
 
-use crate::run::{Config, assert_changes};
+use crate::run::{Config, Run, assert_changes};
 
 /// Trains a small model of an architecture, then one for each other value of an option. All options must be there.
 #[track_caller]
@@ -30,14 +30,14 @@ fn every_option_changes(target: Target, base: &[(&str, &str)], others: &[(&str, 
     );
     let json = target.default_config().to_json();
     for option in json.as_object().unwrap().keys() {
-        // `param_dtype` has one value so far, and architectures without a force head refuse one
+        // architectures without a force head refuse one
         let is_tested = others.iter().any(|(key, _)| key == option);
         assert!(
             is_tested || option == "param_dtype" || option == "force_head",
             "{option}"
         );
     }
-    for (key, value) in others {
+    for (key, value) in others.iter().chain(&[("param_dtype", "bfloat16")]) {
         let changed = base.clone().model(key, value).run().parameters();
         assert!(changed != unchanged, "`{key}: {value}` changes nothing");
     }
@@ -286,4 +286,52 @@ fn the_number_type_of_the_computation_changes_the_last_digits() {
     let losses = [base, in_train].map(|config| config.run().numbers("validation", "loss")[0]);
     let difference = (losses[0] - losses[1]).abs() / losses[1];
     assert!(difference > 0.0 && difference < 1e-4, "{losses:?}");
+}
+
+#[test]
+fn sixteen_bits_change_the_training_and_the_report_says_so() {
+    let base = Config::ethanol();
+    let exact = base.run();
+    let loss = |run: &Run| run.numbers("validation", "loss")[0];
+    for (written, name) in [("bfloat16", "bfloat16"), ("F16", "float16")] {
+        let run = base.clone().train("dtype", written).run();
+        assert!(run.parameters() != exact.parameters());
+        let difference = (loss(&run) - loss(&exact)).abs() / loss(&exact);
+        assert!(difference < 0.05, "{name}: {difference}");
+        let report = std::fs::read_to_string(run.path("run/report.md")).unwrap();
+        let sentence = format!(
+            "features and derivatives that a training step keeps for later are rounded to {name}"
+        );
+        assert!(report.contains(&sentence), "{report}");
+    }
+}
+
+#[test]
+fn parameters_are_computed_with_and_judged_as_the_file_holds_them() {
+    let base = Config::ethanol();
+    let run = |param_dtype: &str, dtype: &str| {
+        let config = base.clone().model("param_dtype", param_dtype);
+        config.train("dtype", dtype).run()
+    };
+    // without `dtype` the computation has the type of the parameters
+    for param_dtype in ["float64", "bfloat16", "float16"] {
+        let same = base.clone().model("param_dtype", param_dtype).run();
+        assert!(same.parameters() == run(param_dtype, param_dtype).parameters());
+        let resolved = std::fs::read_to_string(same.path("run/config.yaml")).unwrap();
+        assert!(
+            resolved.contains(&format!("  dtype: {param_dtype}\n")),
+            "{resolved}"
+        );
+    }
+    for (param_dtype, bits) in [("float16", 11), ("bfloat16", 8), ("float32", 24)] {
+        let found = run(param_dtype, "float64");
+        let exact = run("float64", "float64");
+        // the same training, then rounding to so many bits
+        let (found, exact) = (found.numbers_of_model(), exact.numbers_of_model());
+        assert!(found != exact);
+        for (found, exact) in found.into_iter().zip(exact) {
+            let bound = exact.abs() / f64::from(2u32.pow(bits));
+            assert!((found - exact).abs() <= bound + 1e-7, "{found} {exact}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use dipm_models::Model;
 use serde_json::Value as Json;
 
 pub const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/quickstart");
@@ -144,6 +145,13 @@ impl Run {
     /// What was printed on standard output: the table of the data.
     pub fn table(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    /// The numbers of the saved model, in the order of its architecture.
+    pub fn numbers_of_model(&self) -> Vec<f64> {
+        let model = Model::load(self.path("model.safetensors")).unwrap();
+        let parameters = model.parameters.iter();
+        parameters.flat_map(|p| p.values.iter()).collect()
     }
 
     /// The parameters of the model; the options that the file holds too do not count.

@@ -76,6 +76,7 @@ impl Gaussians {
 mod tests {
     use super::super::fixture::{assert_close, evaluate};
     use super::*;
+    use crate::{Precision, Values};
     use dipm_field::Space;
 
     #[test]
@@ -91,11 +92,11 @@ mod tests {
         let learned = fixed.clone().learned("basis");
         let starts: Vec<_> = learned
             .parameters()
-            .map(|spec| spec.initialize(0))
+            .map(|spec| spec.initialize(0, Precision::Double))
             .collect();
         assert_eq!(
-            (&starts[1].shape[..], &starts[1].values[..]),
-            (&[][..], &[-0.632_812_5][..])
+            (&starts[1].shape[..], &starts[1].values),
+            (&[][..], &Values::Double(vec![-0.632_812_5]))
         );
         for functions in [fixed, learned] {
             let inputs = [
