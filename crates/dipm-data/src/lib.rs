@@ -64,7 +64,7 @@ pub use error::DataError;
 pub use graph::Graph;
 pub use hdf5_write::{Hdf5WriteOptions, Hdf5Writer, write_hdf5};
 pub use labels::{LabelKeys, LabelReport, LabelSources};
-pub use loader::{BatchStream, Loader, LoaderOptions};
+pub use loader::{BatchStream, Loader, LoaderOptions, Shard};
 pub use neighbors::{NeighborList, neighbor_list};
 pub use order::epoch_order;
 pub use paths::{DatasetPaths, expand_paths};

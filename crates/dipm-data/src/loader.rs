@@ -34,6 +34,25 @@ pub struct LoaderOptions {
     pub num_batch_prefetch: usize,
     /// Keep all graphs in memory. The order still changes from epoch to epoch.
     pub load_into_memory: bool,
+    /// The part of the batches of each epoch that is loaded.
+    pub shard: Shard,
+}
+
+/// One of several equal parts of the batches of an epoch: those whose number leaves the remainder `index`
+/// when divided by `count`, so that each batch is in one part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0 to `count` − 1.
+    pub index: usize,
+    /// Number of parts.
+    pub count: usize,
+}
+
+impl Default for Shard {
+    /// All of it.
+    fn default() -> Self {
+        Self { index: 0, count: 1 }
+    }
 }
 
 impl LoaderOptions {
@@ -47,6 +66,7 @@ impl LoaderOptions {
             num_workers: None,
             num_batch_prefetch: 128,
             load_into_memory: false,
+            shard: Shard::default(),
         }
     }
 }
@@ -118,14 +138,17 @@ impl Loader {
         &self.source.dataset
     }
 
-    /// Number of batches in an epoch (with limits on atoms or edges it depends on the order).
+    /// Number of batches in an epoch (with limits on atoms or edges it depends on the order). Of several
+    /// shards this is that of the largest, which the first is one of.
     pub fn num_batches(&self, epoch: u64) -> usize {
-        self.plan(epoch).1.len()
+        self.plan(epoch).1.len().div_ceil(self.options.shard.count)
     }
 
-    /// Streams the batches of an epoch from number `start_batch` on.
+    /// Streams the batches of the shard in an epoch from its number `start_batch` on.
     pub fn epoch(&self, epoch: u64, start_batch: usize) -> BatchStream {
         let (order, batches) = self.plan(epoch);
+        let Shard { index, count } = self.options.shard;
+        let batches: Vec<_> = batches.into_iter().skip(index).step_by(count).collect();
         let start = start_batch.min(batches.len());
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.options.num_workers.unwrap_or_else(processors);

@@ -29,7 +29,7 @@ pub const TENSORS: &str = "tensors.safetensors";
 pub struct DataPosition {
     /// Epochs completed.
     pub epoch: u64,
-    /// Batches of the next epoch already trained on.
+    /// Batches of the next epoch that each rank has already trained on.
     pub batch: u64,
 }
 
@@ -76,10 +76,18 @@ pub struct TrainingState {
     pub epoch_sums: IntervalSums,
     /// Seed of the order of the data.
     pub seed: u64,
+    /// How many ranks trained; each took a batch of its own for one of [`DataPosition::batch`].
+    #[serde(default = "one")]
+    pub num_ranks: u64,
     /// The resolved configuration, as text.
     pub config: String,
     /// Facts about the training data.
     pub dataset_info: serde_json::Value,
+}
+
+/// Checkpoints that do not say were written by one process.
+fn one() -> u64 {
+    1
 }
 
 /// A checkpoint in memory; all vectors are flat, in the order of a [`ParameterLayout`].

@@ -32,6 +32,16 @@ pub struct Checkpoints {
     _lock: File,
 }
 
+/// The checkpoint at a position of the run with this output directory.
+pub(crate) fn path(directory: &Path, position: DataPosition) -> PathBuf {
+    let DataPosition { epoch, batch } = position;
+    let name = match batch {
+        0 => epoch.to_string(),
+        batch => format!("{epoch}.{batch}"),
+    };
+    directory.join("model").join(name)
+}
+
 /// Where a run goes on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Restored<T> {
@@ -91,13 +101,7 @@ impl Checkpoints {
 
     /// Directory of the checkpoint at a position: `<epoch>`, or `<epoch>.<batch>` within an epoch.
     pub fn path(&self, position: DataPosition) -> PathBuf {
-        let DataPosition { epoch, batch } = position;
-        let name = if batch == 0 {
-            epoch.to_string()
-        } else {
-            format!("{epoch}.{batch}")
-        };
-        self.model().join(name)
+        path(&self.directory, position)
     }
 
     /// Positions of all checkpoints, oldest first.

@@ -55,6 +55,7 @@ fn checkpoint<T: Real>(epoch: u64, batch: u64, accumulation: u32) -> Checkpoint<
             interval,
             epoch_sums: interval,
             seed: u64::MAX,
+            num_ranks: 1,
             config: "train:\n  num_epochs: 3\n".to_owned(),
             dataset_info: serde_json::json!({ "cutoff_distance_angstrom": 5.0 }),
         },

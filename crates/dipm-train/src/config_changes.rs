@@ -71,6 +71,15 @@ pub(crate) fn changed_facts(was: &Value, is: &Value) -> Vec<Change> {
     changes
 }
 
+/// Another number of ranks: an update then sees another number of structures.
+pub(crate) fn changed_ranks(was: u64, is: u64) -> Option<Change> {
+    (was != is).then(|| Change {
+        key: "number of processes".to_owned(),
+        was: Some(was.to_string()),
+        is: Some(is.to_string()),
+    })
+}
+
 /// Whether two values are the same but for the rounding of their numbers.
 fn nearly(a: &Value, b: &Value) -> bool {
     match (a, b) {

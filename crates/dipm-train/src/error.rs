@@ -1,10 +1,12 @@
 //! What can go wrong while training.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use dipm_data::{DataError, Origin};
 
 use crate::Change;
+use crate::ranks::numbers;
 
 /// Everything a user can cause while training.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +70,9 @@ pub enum TrainError {
     /// The model cannot be evaluated on a batch.
     #[error(transparent)]
     Model(#[from] dipm_models::ModelError),
+    /// Processes that train together cannot go on.
+    #[error(transparent)]
+    Ranks(#[from] crate::RanksError),
     /// The training set gave no batch in a whole epoch.
     #[error("the training set gave no batch in epoch {epoch}")]
     NoTrainingData {
@@ -76,10 +81,9 @@ pub enum TrainError {
     },
     /// A loss or gradient that is infinite or not a number; the parameters were not changed by it.
     #[error(
-        "the {quantity} is {value} in epoch {epoch}, batch {batch} (from 0), with {}{}; {}; lower the learning rates or \
+        "the {quantity} is {value} in epoch {epoch}, batch {batch} (from 0), {}; {}; lower the learning rates or \
          `grad_norm`, or look at these structures{}",
-        if *.suspected { "the prediction not finite for " } else { "the structures " },
-        list(.structures),
+        .culprit,
         match .checkpoint {
             Some(path) => format!("the last good state is {}", path.display()),
             None => "there is no checkpoint yet".to_owned(),
@@ -98,16 +102,36 @@ pub enum TrainError {
         epoch: u64,
         /// Number of the batch in its epoch, from 0.
         batch: u64,
-        /// Whether the predictions of exactly these structures are not finite; otherwise they are
-        /// the whole batch.
-        suspected: bool,
-        /// The structures.
-        structures: Vec<Origin>,
+        /// Where it lies.
+        culprit: Culprit,
         /// The newest checkpoint.
         checkpoint: Option<PathBuf>,
         /// Where the batch was written to, if the run has an output directory.
         dump: Option<PathBuf>,
     },
+}
+
+/// What is not finite.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Culprit {
+    /// The predictions for exactly these structures.
+    Predictions(Vec<Origin>),
+    /// Something of a batch with these structures.
+    Batch(Vec<Origin>),
+    /// Something of the batches of other ranks, which name the structures.
+    Ranks(Vec<usize>),
+}
+
+impl fmt::Display for Culprit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Culprit::Predictions(structures) => {
+                write!(f, "with the prediction not finite for {}", list(structures))
+            }
+            Culprit::Batch(structures) => write!(f, "with the structures {}", list(structures)),
+            Culprit::Ranks(ranks) => write!(f, "on rank {}, which says more", numbers(ranks)),
+        }
+    }
 }
 
 impl TrainError {

@@ -6,6 +6,7 @@
 //! [`checkpoints`] (what survives a kill).
 
 mod batch_dump;
+mod batch_step;
 pub mod checkpoint;
 pub mod checkpoints;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod optimizer;
 mod protobuf;
 #[cfg(test)]
 mod protobuf_reading;
+pub mod ranks;
 mod real;
 pub mod record;
 mod refit;
@@ -44,7 +46,7 @@ pub use checkpoints::{Checkpoints, Restored};
 pub use config::{CheckpointConfig, NonFinitePolicy, OptimizerConfig, TrainingLoopConfig};
 pub use config_changes::{Change, ResumeRules, changed_keys};
 pub use diagnosis::{Diagnosis, FirstNonFinite, StructureState, diagnose};
-pub use error::TrainError;
+pub use error::{Culprit, TrainError};
 pub use loss::{Labels, LossConfig, LossKind, LossStage, LossTerms, LossWeights, Predictions};
 pub use loss_fields::{LossFields, LossInputs};
 pub use metric_files::{MetricFiles, TimedRecord, read_records, unix_seconds};
@@ -52,6 +54,7 @@ pub use metrics::{ErrorSums, Errors, MetricSummary, Metrics};
 pub use objective::{BatchStream, Batches, Objective};
 pub use observer::{Observer, Pass, Progress, Silent};
 pub use optimizer::{Ema, MicroStep, Optimizer, OptimizerState};
+pub use ranks::{Ranks, RanksError, SingleRank, ThreadRanks};
 pub use real::Real;
 pub use record::{EpochThroughput, EvaluationRecord, MetricRecord, MetricSink, TrainingRecord};
 pub use refit::{Refit, refit_atomic_energies};

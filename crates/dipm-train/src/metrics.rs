@@ -9,7 +9,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::loss::{Labels, LossKind, LossTerms, Predictions};
+use crate::ranks;
 use crate::record::null_is_nan;
+use crate::{Ranks, RanksError};
 
 /// Σ abs(x), Σ x² and the number of errors x.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -137,6 +139,58 @@ impl Metrics {
                 }
             }
         }
+    }
+
+    /// The sums over what all ranks have seen.
+    ///
+    /// # Errors
+    /// As [`Ranks::gather`].
+    pub fn over(&self, ranks: &mut dyn Ranks) -> Result<Self, RanksError> {
+        let sums = [
+            &self.energy,
+            &self.energy_per_atom,
+            &self.forces,
+            &self.stress,
+            &self.stress_per_atom,
+        ];
+        let LossTerms {
+            energy,
+            forces,
+            stress,
+        } = self.loss_terms;
+        let counts = [self.num_structures as f64, self.num_atoms as f64];
+        let mut values = vec![energy, forces, stress, counts[0], counts[1]];
+        values.extend(sums.iter().flat_map(|sums| {
+            let ErrorSums {
+                absolute,
+                squared,
+                count,
+            } = **sums;
+            [absolute, squared, count as f64]
+        }));
+        let values = ranks::sums(ranks, &values)?;
+        let errors = |number: usize| {
+            let [absolute, squared, count] = [0, 1, 2].map(|i| values[5 + 3 * number + i]);
+            ErrorSums {
+                absolute,
+                squared,
+                count: count as u64,
+            }
+        };
+        Ok(Self {
+            loss_terms: LossTerms {
+                energy: values[0],
+                forces: values[1],
+                stress: values[2],
+            },
+            num_structures: values[3] as u64,
+            num_atoms: values[4] as u64,
+            energy: errors(0),
+            energy_per_atom: errors(1),
+            forces: errors(2),
+            stress: errors(3),
+            stress_per_atom: errors(4),
+        })
     }
 
     /// The means; `None` when nothing was seen.

@@ -2,6 +2,8 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use crate::{Ranks, RanksError};
+
 /// `f32` or `f64`: the type of parameters, gradients, moments and their average.
 pub trait Real:
     dipm_field::Scalar
@@ -23,6 +25,12 @@ pub trait Real:
     /// The larger of two numbers; `other` where `self` is NaN or not larger.
     fn larger(self, other: Self) -> Self;
 
+    /// Replaces each number by its sum over ranks.
+    ///
+    /// # Errors
+    /// As [`Ranks::gather`].
+    fn sum_over(ranks: &mut dyn Ranks, values: &mut [Self]) -> Result<(), RanksError>;
+
     /// Appends the little-endian bytes of `values`.
     fn write_bytes(values: &[Self], bytes: &mut Vec<u8>);
 
@@ -31,7 +39,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($type:ident, $dtype:ident) => {
+    ($type:ident, $dtype:ident, $sum:ident) => {
         impl Real for $type {
             const DTYPE: safetensors::Dtype = safetensors::Dtype::$dtype;
 
@@ -41,6 +49,10 @@ macro_rules! real {
 
             fn larger(self, other: Self) -> Self {
                 if self > other { self } else { other }
+            }
+
+            fn sum_over(ranks: &mut dyn Ranks, values: &mut [Self]) -> Result<(), RanksError> {
+                ranks.$sum(values)
             }
 
             fn write_bytes(values: &[Self], bytes: &mut Vec<u8>) {
@@ -63,5 +75,5 @@ macro_rules! real {
     };
 }
 
-real!(f32, F32);
-real!(f64, F64);
+real!(f32, F32, sum_f32);
+real!(f64, F64, sum_f64);

@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::checkpoint::{
-    BestModel, CheckpointView, DataPosition, FORMAT, ParameterLayout, TrainingState,
+    BestModel, Checkpoint, CheckpointView, DataPosition, FORMAT, ParameterLayout, TrainingState,
 };
-use crate::config_changes::changed_facts;
+use crate::checkpoints;
+use crate::config_changes::{changed_facts, changed_ranks};
 use crate::loss::LossConfig;
 use crate::metric_files::MetricFiles;
+use crate::ranks::together;
 use crate::record::{IntervalSums, MetricRecord, MetricSink};
 use crate::{
     Change, CheckpointConfig, Checkpoints, Ema, Objective, Observer, Optimizer, OptimizerConfig,
-    Real, ResumeRules, TrainError, TrainingLoopConfig, changed_keys, decayed_parameters,
+    Ranks, RanksError, Real, Restored, ResumeRules, SingleRank, TrainError, TrainingLoopConfig,
+    changed_keys, decayed_parameters,
 };
 
 /// The configuration of a run, resolved.
@@ -39,9 +42,9 @@ pub struct TrainerConfig {
 /// A training run.
 ///
 /// The state between two batches is a value of this type; a checkpoint of it and the data give the
-/// same bits again. Many processes will each hold one and average the gradient between
-/// [`Objective::gradient`] and
-/// [`Optimizer::step`]; nothing else of the state depends on the data.
+/// same bits again. Each of several [`Ranks`] holds one, and sums the gradient over them between
+/// [`Objective::gradient`] and [`Optimizer::step`]; nothing else of the state depends on the data, so that
+/// all stay equal. Rank 0 writes.
 pub struct Trainer<T, O> {
     pub(crate) config: TrainerConfig,
     pub(crate) objective: O,
@@ -62,6 +65,7 @@ pub struct Trainer<T, O> {
     /// When the last checkpoint was written, or the run began.
     last_saved: Instant,
     pub(crate) sinks: Vec<Box<dyn MetricSink>>,
+    pub(crate) ranks: Box<dyn Ranks>,
 }
 
 impl<T: Real, O: Objective<T>> Trainer<T, O> {
@@ -82,6 +86,21 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         layout: ParameterLayout,
         parameters: Vec<T>,
     ) -> Result<Self, TrainError> {
+        Self::on(Box::new(SingleRank), config, objective, layout, parameters)
+    }
+
+    /// The same for one of several ranks, which all call it. Checkpoints are read by all of them and
+    /// written by rank 0, so that they need a common file system.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`], and [`TrainError::Ranks`] when another rank fails or does not come.
+    pub fn on(
+        mut ranks: Box<dyn Ranks>,
+        config: TrainerConfig,
+        objective: O,
+        layout: ParameterLayout,
+        parameters: Vec<T>,
+    ) -> Result<Self, TrainError> {
         config.training.validate()?;
         config.optimizer.validate()?;
         assert_eq!(
@@ -92,6 +111,11 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         let names = layout.sizes().map(|(name, _)| name);
         let decays = decayed_parameters(names, config.optimizer.apply_weight_decay_mask);
         let sizes = layout.sizes().map(|(_, size)| size).zip(decays);
+        let checkpoints = match ranks.rank() {
+            0 => Checkpoints::open(&config.checkpoints),
+            _ => Ok(None),
+        };
+        let checkpoints = together(&mut *ranks, checkpoints)?;
         let mut trainer = Trainer {
             objective,
             gradient: vec![T::default(); parameters.len()],
@@ -106,21 +130,46 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             best_parameters: None,
             interval: IntervalSums::default(),
             epoch_sums: IntervalSums::default(),
-            checkpoints: Checkpoints::open(&config.checkpoints)?,
+            checkpoints,
             last_checkpoint: None,
             last_saved: Instant::now(),
             sinks: Vec::new(),
             config,
+            ranks,
         };
         trainer.restore()?;
-        if let Some(checkpoints) = &trainer.checkpoints {
-            let restored = trainer
-                .is_resumed()
-                .then_some((trainer.position, trainer.step));
-            let files = MetricFiles::open(checkpoints.directory(), restored)?;
-            trainer.sinks.push(Box::new(files));
-        }
+        let files = trainer.open_metric_files();
+        let files = together(&mut *trainer.ranks, files)?;
+        trainer
+            .sinks
+            .extend(files.map(|files| Box::new(files) as Box<dyn MetricSink>));
+        trainer.check_equality()?;
         Ok(trainer)
+    }
+
+    fn open_metric_files(&self) -> Result<Option<MetricFiles>, TrainError> {
+        let Some(checkpoints) = &self.checkpoints else {
+            return Ok(None);
+        };
+        let restored = self.is_resumed().then_some((self.position, self.step));
+        MetricFiles::open(checkpoints.directory(), restored).map(Some)
+    }
+
+    /// That the parameters of all ranks are the same bits.
+    pub(crate) fn check_equality(&mut self) -> Result<(), TrainError> {
+        if self.ranks.size() == 1 {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        T::write_bytes(&self.parameters, &mut bytes);
+        let sum = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(&bytes);
+        let sums = self.ranks.gather(&[f64::from(sum)])?;
+        let ranks: Vec<usize> = (0..sums.len()).filter(|&r| sums[r] != sums[0]).collect();
+        let epoch = self.position.epoch;
+        match ranks.is_empty() {
+            true => Ok(()),
+            false => Err(RanksError::Diverged { ranks, epoch }.into()),
+        }
     }
 
     /// Adds a receiver of the records.
@@ -183,6 +232,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
                 interval: self.interval,
                 epoch_sums: self.epoch_sums,
                 seed: self.config.seed,
+                num_ranks: self.ranks.size() as u64,
                 config: self.config.config_text.clone(),
                 dataset_info: self.config.dataset_info.clone(),
             },
@@ -213,21 +263,58 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         interval.is_some_and(|minutes| self.last_saved.elapsed().as_secs_f64() >= 60.0 * minutes)
     }
 
+    /// Goes on from the checkpoint that rank 0 finds and accepts, if it finds one.
     fn restore(&mut self) -> Result<(), TrainError> {
+        let found = self.find();
+        let found = together(&mut *self.ranks, found)?;
+        let directory = self.config.checkpoints.local_model_output_dir.clone();
+        let Some(directory) = directory else {
+            return Ok(());
+        };
+        let decision = found.as_ref().map_or([0.0; 4], |restored| {
+            let DataPosition { epoch, batch } = restored.checkpoint.state.position;
+            let whole = f64::from(u8::from(restored.whole));
+            [1.0, epoch as f64, batch as f64, whole]
+        });
+        let [is_found, epoch, batch, whole] = self.ranks.gather(&decision)?[0][..] else {
+            unreachable!("each rank brings four numbers")
+        };
+        if is_found == 0.0 {
+            return Ok(());
+        }
+        let (epoch, batch) = (epoch as u64, batch as u64);
+        let path = checkpoints::path(&directory, DataPosition { epoch, batch });
+        let restored = match found {
+            Some(restored) => Ok(restored),
+            None => Checkpoint::read(&path, &self.layout).map(|checkpoint| Restored {
+                checkpoint,
+                whole: whole != 0.0,
+            }),
+        };
+        let restored = together(&mut *self.ranks, restored)?;
+        let continued = self.go_on(restored, path);
+        together(&mut *self.ranks, continued)
+    }
+
+    /// What rank 0 has to go on from.
+    fn find(&self) -> Result<Option<Restored<T>>, TrainError> {
         let Some(checkpoints) = &self.checkpoints else {
-            return Ok(());
+            return Ok(None);
         };
-        let config = &self.config.checkpoints;
-        let Some(restored) = checkpoints.restore::<T>(config, &self.layout)? else {
-            return Ok(());
-        };
+        let restored = checkpoints.restore::<T>(&self.config.checkpoints, &self.layout)?;
+        if let Some(Restored { checkpoint, whole }) = &restored {
+            let path = checkpoints.path(checkpoint.state.position);
+            self.check_changes(&checkpoint.state, &path, *whole)?;
+        }
+        Ok(restored)
+    }
+
+    fn go_on(&mut self, restored: Restored<T>, path: PathBuf) -> Result<(), TrainError> {
         let checkpoint = restored.checkpoint;
         let state = checkpoint.state;
-        let path = checkpoints.path(state.position);
-        self.check_changes(&state, &path, restored.whole)?;
         self.last_checkpoint = Some(path);
         self.parameters = checkpoint.parameters;
-        self.position = state.position;
+        self.position = self.position_for_ranks(&state);
         self.step = state.step;
         self.learning_rate = state.learning_rate;
         self.interval = state.interval;
@@ -261,6 +348,14 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         Ok(())
     }
 
+    /// The position of a checkpoint, whose batches other ranks may have shared. Then up to as many
+    /// batches are seen again as there are ranks now, and none is left out.
+    fn position_for_ranks(&self, state: &TrainingState) -> DataPosition {
+        let DataPosition { epoch, batch } = state.position;
+        let batch = batch * state.num_ranks / self.ranks.size() as u64;
+        DataPosition { epoch, batch }
+    }
+
     /// Logs what differs from the run that wrote a checkpoint; refuses what would change the
     /// result of a `whole` continuation unnoticed.
     fn check_changes(
@@ -278,6 +373,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         let keys = changed_keys(&state.config, &self.config.config_text);
         let (free, mut changes): (Vec<Change>, Vec<Change>) =
             keys.into_iter().partition(|change| rules.allow(change));
+        changes.extend(changed_ranks(state.num_ranks, self.ranks.size() as u64));
         changes.extend(changed_facts(
             &state.dataset_info,
             &self.config.dataset_info,

@@ -1,21 +1,18 @@
 //! The loop: epochs of batches, evaluation after each, the best model, the test.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use dipm_data::{Batch, Origin};
-use dipm_models::NoiseKey;
+use dipm_data::Batch;
 
+use crate::batch_step::{Trained, suspects};
 use crate::checkpoint::{BestModel, DataPosition};
 use crate::loss::LossWeights;
 use crate::metrics::Metrics;
+use crate::objective::BatchStream;
 use crate::observer::{Pass, Progress};
-use crate::optimizer::norm;
-use crate::record::{BatchReport, EpochThroughput, EvaluationRecord, IntervalSums, MetricRecord};
-use crate::{BatchDump, Batches, NonFinitePolicy, Objective, Observer, Real, TrainError, Trainer};
-
-/// Batches that are skipped in a row, at most.
-const MAX_SKIPPED: u32 = 10;
+use crate::ranks::{together, where_true};
+use crate::record::{EpochThroughput, EvaluationRecord, IntervalSums, MetricRecord};
+use crate::{Batches, Objective, Observer, Real, TrainError, Trainer};
 
 /// The data sets of a run.
 #[derive(Clone, Copy)]
@@ -95,7 +92,8 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             if let Some(validation) = data.validation {
                 self.validate(validation, Some((sums, start)), observer)?;
             }
-            self.save_checkpoint(observer)?;
+            let saved = self.save_checkpoint(observer);
+            together(&mut *self.ranks, saved)?;
         }
         let parameters = match &self.best_parameters {
             Some(best) => best.clone(),
@@ -136,15 +134,11 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         let mut num_skipped = 0;
         loop {
             let (mut start, waited) = (Instant::now(), stream.seconds_waited());
-            let Some(batch) = stream.next() else { break };
-            // not after the last batch: the end of the epoch is about to be saved
-            if self.position.batch > 0 && self.checkpoint_is_due() {
-                let before = Instant::now();
-                self.save_checkpoint(observer)?;
-                start += before.elapsed();
-            }
-            let Some(mut report) = self.train_or_skip(&batch?, &weights, &mut num_skipped)? else {
-                continue;
+            let batch = self.next_batch(&mut *stream, &mut start, observer);
+            let mut report = match self.train_or_skip(batch, &weights, &mut num_skipped)? {
+                Trained::Batch(report) => report,
+                Trained::Skipped => continue,
+                Trained::NoneLeft => break,
             };
             report.seconds = start.elapsed().as_secs_f64();
             report.seconds_waited = stream.seconds_waited() - waited;
@@ -163,8 +157,10 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             progress.structures += report.structures;
             progress.loss = Some(report.loss);
             observer.batch_done(&progress);
-            if observer.stop_requested() {
-                self.save_checkpoint(observer)?;
+            let stops = observer.stop_requested();
+            if !where_true(&mut *self.ranks, stops)?.is_empty() {
+                let saved = self.save_checkpoint(observer);
+                together(&mut *self.ranks, saved)?;
                 return Ok(Some(self.position));
             }
         }
@@ -174,134 +170,28 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         observer.pass_done(&progress);
         self.report_interval(epoch, weights, observer)?;
         self.position = DataPosition { epoch, batch: 0 };
+        self.check_equality()?;
         Ok(None)
     }
 
-    /// Trains on a batch and counts it; `None` if it was skipped because it is not finite.
-    fn train_or_skip(
+    /// The next batch of this rank, after saving a checkpoint if it is time for one; `start` moves on by
+    /// the time that takes.
+    fn next_batch(
         &mut self,
-        batch: &Batch,
-        weights: &LossWeights,
-        num_skipped: &mut u32,
-    ) -> Result<Option<BatchReport>, TrainError> {
-        let skips = self.config.training.on_non_finite == NonFinitePolicy::Skip;
-        let report = match self.train_batch(batch, weights) {
-            Ok(report) => {
-                *num_skipped = 0;
-                Some(report)
-            }
-            Err(error @ TrainError::NonFinite { .. }) if skips && *num_skipped < MAX_SKIPPED => {
-                *num_skipped += 1;
-                tracing::warn!("batch skipped: {error}");
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        self.position.batch += 1;
-        Ok(report)
-    }
-
-    /// Gradient, update, average.
-    fn train_batch(
-        &mut self,
-        batch: &Batch,
-        weights: &LossWeights,
-    ) -> Result<BatchReport, TrainError> {
-        let noise = NoiseKey {
-            seed: self.config.seed,
-            epoch: self.position.epoch,
-            batch: self.position.batch,
-        };
-        let (parameters, gradient) = (&self.parameters, &mut self.gradient);
-        let loss_terms = self
-            .objective
-            .gradient(parameters, batch, weights, noise, gradient)?;
-        let loss = loss_terms.weighted(weights);
-        let gradient_norm = norm(&self.gradient);
-        for (quantity, value) in [("loss", loss), ("gradient", gradient_norm)] {
-            if !value.is_finite() {
-                return Err(self.non_finite((quantity, value), batch, weights, noise));
-            }
-        }
-        let step = self
-            .optimizer
-            .step(&mut self.parameters, &self.gradient, &mut self.ema);
-        self.learning_rate = step.learning_rate;
-        Ok(BatchReport {
-            loss,
-            loss_terms,
-            structures: batch.num_structures() as u64,
-            atoms: batch.total_atoms() as u64,
-            gradient_norm,
-            updated: step.updated,
-            seconds: 0.0,
-            seconds_waited: 0.0,
-        })
-    }
-
-    /// The error that names the structures of a batch, those with predictions that are not finite
-    /// if there are any.
-    /// The batch is written beside the checkpoints.
-    fn non_finite(
-        &mut self,
-        (quantity, value): (&'static str, f64),
-        batch: &Batch,
-        weights: &LossWeights,
-        noise: NoiseKey,
-    ) -> TrainError {
-        let dump = BatchDump::new(
-            self.objective.dtype(),
-            (quantity, value),
-            &self.config.loss,
-            weights,
-            noise,
-            batch,
-        );
-        let dump = match self.write_dump(&dump) {
-            Ok(path) => path,
-            Err(error) => {
-                tracing::warn!("the batch could not be kept: {error}");
-                None
-            }
-        };
-        let predicted = self.objective.predict(&self.parameters, batch);
-        let suspects = predicted.map_or_else(
-            |_| Vec::new(),
-            |(_, predictions)| {
-                suspects(batch, |g, atoms| {
-                    predictions.energies[g].is_finite()
-                        && predictions.forces[atoms]
-                            .as_flattened()
-                            .iter()
-                            .all(|x| x.is_finite())
-                })
-            },
-        );
-        TrainError::NonFinite {
-            quantity,
-            value,
-            epoch: self.position.epoch + 1,
-            batch: self.position.batch,
-            suspected: !suspects.is_empty(),
-            structures: if suspects.is_empty() {
-                batch.origins.clone()
-            } else {
-                suspects
-            },
-            checkpoint: self.last_checkpoint.clone(),
-            dump,
-        }
-    }
-
-    /// Writes a dump into the output directory, if there is one and a model to go with it.
-    fn write_dump(&self, dump: &BatchDump) -> Result<Option<PathBuf>, TrainError> {
-        let model = self.objective.model(&self.parameters);
-        let (Some(checkpoints), Some(model)) = (&self.checkpoints, model) else {
+        stream: &mut dyn BatchStream,
+        start: &mut Instant,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Batch>, TrainError> {
+        let Some(batch) = stream.next() else {
             return Ok(None);
         };
-        let directory = dump.directory(checkpoints.directory());
-        dump.write(&directory, &model, &self.layout, &self.parameters)?;
-        Ok(Some(directory))
+        // not after the last batch: the end of the epoch is about to be saved
+        if self.position.batch > 0 && self.checkpoint_is_due() {
+            let before = Instant::now();
+            self.save_checkpoint(observer)?;
+            *start += before.elapsed();
+        }
+        Ok(Some(batch?))
     }
 
     /// Reports the mean over the batches since the last report, if there were any.
@@ -410,17 +300,8 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         let start = Instant::now();
         let mut progress = self.progress(evaluation.pass, evaluation.data);
         observer.pass_started(&progress);
-        let mut metrics = Metrics::new();
-        for batch in evaluation.data.epoch(0, 0) {
-            let batch = batch?;
-            let (labels, predictions) = self.objective.predict(parameters, &batch)?;
-            metrics.add(self.config.loss.kind, &labels, &predictions);
-            warn_of_non_finite(&batch, &predictions.energies, evaluation.pass);
-            observer.batch_evaluated(&batch, &labels, &predictions);
-            progress.batches += 1;
-            progress.structures += batch.num_structures() as u64;
-            observer.batch_done(&progress);
-        }
+        let metrics = self.sum_errors(evaluation, parameters, &mut progress, observer);
+        let metrics = together(&mut *self.ranks, metrics)?.over(&mut *self.ranks)?;
         observer.pass_done(&progress);
         let weights = self.config.loss.weights(self.position.epoch);
         Ok(EvaluationRecord::new(
@@ -430,6 +311,28 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             evaluation.averaged,
             start.elapsed().as_secs_f64(),
         ))
+    }
+
+    /// The errors of the batches of this rank.
+    fn sum_errors(
+        &mut self,
+        evaluation: &Evaluation,
+        parameters: &[T],
+        progress: &mut Progress,
+        observer: &mut dyn Observer,
+    ) -> Result<Metrics, TrainError> {
+        let mut metrics = Metrics::new();
+        for batch in evaluation.data.epoch(0, 0) {
+            let batch = batch?;
+            let (labels, predictions) = self.objective.predict(parameters, &batch)?;
+            metrics.add(self.config.loss.kind, &labels, &predictions);
+            warn_of_non_finite(&batch, &predictions.energies, evaluation.pass);
+            observer.batch_evaluated(&batch, &labels, &predictions);
+            progress.batches += 1;
+            progress.structures += batch.num_structures() as u64;
+            observer.batch_done(progress);
+        }
+        Ok(metrics)
     }
 
     fn progress(&self, pass: Pass, data: &dyn Batches) -> Progress {
@@ -444,20 +347,6 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             loss: None,
         }
     }
-}
-
-/// Structures of a batch that fail a test of their number and atoms.
-fn suspects(batch: &Batch, fine: impl Fn(usize, std::ops::Range<usize>) -> bool) -> Vec<Origin> {
-    let mut first = 0;
-    let mut found = Vec::new();
-    for (g, &num_atoms) in batch.num_atoms.iter().enumerate() {
-        let atoms = first..first + num_atoms as usize;
-        first = atoms.end;
-        if !fine(g, atoms) {
-            found.push(batch.origins[g].clone());
-        }
-    }
-    found
 }
 
 fn warn_of_non_finite(batch: &Batch, energies: &[f64], pass: Pass) {

@@ -49,6 +49,7 @@ fn checkpoint() -> Checkpoint<f32> {
             interval: IntervalSums::default(),
             epoch_sums: IntervalSums::default(),
             seed: 7,
+            num_ranks: 1,
             config: "train:\n  num_epochs: 3\n".to_owned(),
             dataset_info: serde_json::json!({ "cutoff_distance_angstrom": 5.0 }),
         },

@@ -1,0 +1,157 @@
+//! Ranks that are processes started by `mpirun` or `srun`.
+
+use std::time::{Duration, Instant};
+
+use mpi::collective::SystemOperation;
+use mpi::environment::Universe;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::{Communicator, CommunicatorCollectives, Destination, Equivalence, Source};
+
+use super::{DEFAULT_TIMEOUT, Ranks, RanksError};
+
+/// Of what a rank brings to rank 0, and of what rank 0 sends back.
+const BROUGHT: i32 = 1;
+const ALL: i32 = 2;
+/// Numbers that are summed at a time, so that the copy that MPI needs stays small.
+const CHUNK: usize = 1 << 20;
+/// How long a rank asks without pause, before it pauses between two questions.
+const BUSY: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// A process of an MPI job.
+///
+/// Ranks meet at rank 0 with messages that can be waited for with a limit, which collective operations of
+/// MPI cannot; so whoever is missing has a name. Sums of gradients are MPI's own.
+pub struct MpiRanks {
+    world: SimpleCommunicator,
+    rank: usize,
+    size: usize,
+    timeout: Duration,
+    // finalises MPI when it is dropped
+    _universe: Universe,
+}
+
+impl MpiRanks {
+    /// Joins the job that this process was started in.
+    ///
+    /// # Errors
+    /// [`RanksError::Library`] when MPI is in use already.
+    pub fn start() -> Result<Self, RanksError> {
+        let threading = mpi::Threading::Funneled;
+        let (universe, _) = mpi::initialize_with_threading(threading)
+            .ok_or_else(|| RanksError::Library("MPI is in use already".to_owned()))?;
+        let world = universe.world();
+        let number = |count: i32| usize::try_from(count).expect("MPI counts from 0");
+        Ok(Self {
+            rank: number(world.rank()),
+            size: number(world.size()),
+            world,
+            timeout: DEFAULT_TIMEOUT,
+            _universe: universe,
+        })
+    }
+
+    /// The same with another time to wait for each other.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Ends all processes of the job, which may be waiting for this one.
+    pub fn abort(&self, code: u8) -> ! {
+        self.world.abort(i32::from(code))
+    }
+
+    /// Waits for a message from each of some ranks and returns them in the order given, or those ranks
+    /// whose message does not come in time.
+    fn receive(
+        &self,
+        from: &[usize],
+        tag: i32,
+        limit: Duration,
+    ) -> Result<Vec<Vec<f64>>, Vec<usize>> {
+        let start = Instant::now();
+        let mut found: Vec<Option<Vec<f64>>> = vec![None; from.len()];
+        loop {
+            for (message, &rank) in found.iter_mut().zip(from) {
+                let process = self.world.process_at_rank(rank as i32);
+                if message.is_none() && process.immediate_probe_with_tag(tag).is_some() {
+                    *message = Some(process.receive_vec_with_tag(tag).0);
+                }
+            }
+            if found.iter().all(Option::is_some) {
+                return Ok(found.into_iter().flatten().collect());
+            }
+            let waited = start.elapsed();
+            if waited > limit {
+                let missing = found
+                    .iter()
+                    .zip(from)
+                    .filter(|(message, _)| message.is_none());
+                return Err(missing.map(|(_, rank)| *rank).collect());
+            }
+            match waited < BUSY {
+                true => std::thread::yield_now(),
+                false => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+
+    fn sum<T: Equivalence + Copy>(&mut self, values: &mut [T]) -> Result<(), RanksError> {
+        // MPI would wait without limit for who is missing
+        self.gather(&[])?;
+        let mut sums = Vec::new();
+        for chunk in values.chunks_mut(CHUNK) {
+            sums.clear();
+            sums.extend_from_slice(chunk);
+            self.world
+                .all_reduce_into(&*chunk, &mut sums[..], SystemOperation::sum());
+            chunk.copy_from_slice(&sums);
+        }
+        Ok(())
+    }
+}
+
+impl Ranks for MpiRanks {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn gather(&mut self, values: &[f64]) -> Result<Vec<Vec<f64>>, RanksError> {
+        let seconds = self.timeout.as_secs();
+        let missing = |missing| RanksError::Missing { missing, seconds };
+        if self.rank > 0 {
+            let first = self.world.process_at_rank(0);
+            first.send_with_tag(values, BROUGHT);
+            // rank 0 has the better message of who is missing, so it is the first to lose patience
+            let limit = 2 * self.timeout;
+            let all = self.receive(&[0], ALL, limit).map_err(missing)?;
+            let width = values.len();
+            let of_rank = |rank: usize| all[0][rank * width..][..width].to_vec();
+            return Ok((0..self.size).map(of_rank).collect());
+        }
+        let others: Vec<usize> = (1..self.size).collect();
+        let mut all = vec![values.to_vec()];
+        all.extend(
+            self.receive(&others, BROUGHT, self.timeout)
+                .map_err(missing)?,
+        );
+        let message = all.concat();
+        for rank in others {
+            let process = self.world.process_at_rank(rank as i32);
+            process.send_with_tag(&message[..], ALL);
+        }
+        Ok(all)
+    }
+
+    fn sum_f32(&mut self, values: &mut [f32]) -> Result<(), RanksError> {
+        self.sum(values)
+    }
+
+    fn sum_f64(&mut self, values: &mut [f64]) -> Result<(), RanksError> {
+        self.sum(values)
+    }
+}
