@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dipm_data::{
-    Batch, BatchLimits, Dataset, Graph, LabelKeys, Loader, LoaderOptions, Origin, SpeciesTable,
-    Structure,
+    Batch, BatchLimits, Dataset, Graph, LabelKeys, Loader, LoaderOptions, Origin, Shard,
+    SpeciesTable, Structure,
 };
 
 struct Chain {
@@ -116,6 +116,35 @@ fn an_epoch_can_be_resumed_at_any_batch() {
     );
     for start in 0..=all.len() + 1 {
         assert_eq!(batches(&loader, 1, start), all[start.min(all.len())..]);
+    }
+}
+
+#[test]
+fn shards_have_every_batch_once() {
+    let chain = chains(53);
+    let whole = options(BatchLimits::by_count(4));
+    let whole = Loader::new(dataset(&chain), whole).unwrap();
+    let expected = batches(&whole, 3, 0);
+    assert_eq!(expected.len(), 14);
+    let count = 3;
+    for index in 0..count {
+        let shard = Shard { index, count };
+        let options = LoaderOptions {
+            shard,
+            ..options(BatchLimits::by_count(4))
+        };
+        let loader = Loader::new(dataset(&chain), options).unwrap();
+        // 5, 5 and 4, of which all ranks know the largest
+        assert_eq!(loader.num_batches(3), 5);
+        let mine: Vec<Batch> = expected
+            .iter()
+            .skip(index)
+            .step_by(count)
+            .cloned()
+            .collect();
+        assert_eq!(batches(&loader, 3, 0), mine);
+        assert_eq!(batches(&loader, 3, 2), mine[2..]);
+        assert_eq!(batches(&loader, 3, 5), []);
     }
 }
 

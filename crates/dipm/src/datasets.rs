@@ -3,7 +3,7 @@
 use crate::run_config::DatasetSection;
 use dipm_data::{
     Batch, BatchLimits, DataError, Dataset, DatasetInfo, DatasetOptions, Loader, LoaderOptions,
-    Prepared, SpeciesTable, prepare,
+    Prepared, Shard, SpeciesTable, prepare,
 };
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct Datasets {
     /// Datasets, statistics and report.
     pub prepared: Prepared,
+    /// The part of the batches that this process takes.
+    pub shard: Shard,
     section: DatasetSection,
 }
 
@@ -34,6 +36,7 @@ impl Datasets {
         let prepared = prepare(&options)?;
         Ok(Self {
             prepared,
+            shard: Shard::default(),
             section: section.clone(),
         })
     }
@@ -54,6 +57,7 @@ impl Datasets {
     pub fn first_batches(&self, count: usize) -> Result<Vec<Batch>, DataError> {
         let (dataset, mut options) = (&self.prepared.train, self.loader_options(true)?);
         (options.num_workers, options.load_into_memory) = (Some(0), false);
+        options.shard = Shard::default();
         let loader = Loader::new(dataset.clone(), options)?;
         loader.epoch(0, 0).take(count).collect()
     }
@@ -104,6 +108,7 @@ impl Datasets {
         loader.num_workers = self.section.num_workers;
         loader.num_batch_prefetch = self.section.num_batch_prefetch;
         loader.load_into_memory = self.section.load_into_memory;
+        loader.shard = self.shard;
         Ok(loader)
     }
 }

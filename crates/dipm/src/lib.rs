@@ -9,6 +9,7 @@ pub mod config;
 pub mod datasets;
 pub mod evaluation;
 pub mod interrupt;
+pub mod launcher;
 mod local_time;
 pub mod logging;
 pub mod progress;

@@ -9,7 +9,10 @@ use tracing_subscriber::registry::LookupSpan;
 /// Starts logging: information by default, decisions and everything with `verbose` 1 and 2. Other
 /// crates than ours are heard only when they warn.
 pub fn start(verbose: u8) {
+    let rank = crate::launcher::place().rank;
     let level = match verbose {
+        // what the first of several processes says is true of all
+        0 if rank > 0 => "warn",
         0 => "info",
         1 => "debug",
         _ => "trace",
@@ -26,13 +29,15 @@ pub fn start(verbose: u8) {
     // a second call in one process, as in tests, keeps the first
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .event_format(Line)
+        .event_format(Line { rank })
         .with_writer(std::io::stderr)
         .try_init();
 }
 
-/// Level, program, message.
-struct Line;
+/// Level, program, message; of all but the first of several processes also their rank.
+struct Line {
+    rank: usize,
+}
 
 impl<S, N> FormatEvent<S, N> for Line
 where
@@ -49,7 +54,10 @@ where
             Level::WARN => "WARNING".to_owned(),
             level => level.to_string(),
         };
-        write!(writer, "{level} (dipm): ")?;
+        match self.rank {
+            0 => write!(writer, "{level} (dipm): ")?,
+            rank => write!(writer, "{level} (dipm, rank {rank}): ")?,
+        }
         context.format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }

@@ -29,6 +29,8 @@ const FREE_KEYS: &[&str] = &[
     "dataset.load_into_memory",
     "train.save_path",
     "train.log_interval",
+    // the number of processes is compared for itself
+    "train.parallel",
     "train.extended_metrics",
     "train.local_model_output_dir",
     "train.max_checkpoints_to_keep",
@@ -120,6 +122,8 @@ pub struct TrainSection {
     pub wandb: Option<String>,
     /// Number type of the computation.
     pub dtype: ComputeType,
+    /// Whether the processes that were started together train together; `None` if there are any.
+    pub parallel: Option<bool>,
     /// The final model file.
     pub save_path: PathBuf,
 }

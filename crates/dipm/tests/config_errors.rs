@@ -424,10 +424,7 @@ fn an_empty_file_lacks_everything() {
 }
 
 #[test]
-fn what_comes_later_is_refused() {
-    let yaml = with("", "", "parallel: true");
-    let parts = ["`parallel: true` is not supported yet"];
-    check("not_yet", &yaml, &parts);
+fn a_pretrained_model_that_is_not_there_is_found() {
     let pretrained = GOOD_MODEL.replace("target: NequIP", "pretrained: model.safetensors");
     let yaml = format!("{pretrained}{GOOD_DATASET}{GOOD_TRAIN}");
     check("pretrained", &yaml, &["there is no file model.safetensors"]);

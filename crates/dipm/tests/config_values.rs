@@ -403,7 +403,6 @@ fn keys_without_effect_are_checked_and_accepted() {
     for train in [
         "warmup_scan: false",
         "warmup_scan: {train: [1, 16, 300], validation: [1, 4, 80]}",
-        "parallel: no",
     ] {
         read_with("", "use_shared_memory: true", train).unwrap();
     }

@@ -8,7 +8,7 @@ mod mpi;
 mod threads;
 
 #[cfg(feature = "mpi")]
-pub use mpi::MpiRanks;
+pub use mpi::{MpiJob, MpiRanks};
 pub use threads::ThreadRanks;
 
 use std::time::Duration;

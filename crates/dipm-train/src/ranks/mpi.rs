@@ -7,7 +7,7 @@ use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Destination, Equivalence, Source};
 
-use super::{DEFAULT_TIMEOUT, Ranks, RanksError};
+use super::{Ranks, RanksError};
 
 /// Of what a rank brings to rank 0, and of what rank 0 sends back.
 const BROUGHT: i32 = 1;
@@ -18,20 +18,14 @@ const CHUNK: usize = 1 << 20;
 const BUSY: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// A process of an MPI job.
-///
-/// Ranks meet at rank 0 with messages that can be waited for with a limit, which collective operations of
-/// MPI cannot; so whoever is missing has a name. Sums of gradients are MPI's own.
-pub struct MpiRanks {
-    world: SimpleCommunicator,
-    rank: usize,
-    size: usize,
-    timeout: Duration,
+/// This process as part of an MPI job, which it leaves in order when this is dropped; then all others have
+/// to leave it too.
+pub struct MpiJob {
     // finalises MPI when it is dropped
-    _universe: Universe,
+    universe: Universe,
 }
 
-impl MpiRanks {
+impl MpiJob {
     /// Joins the job that this process was started in.
     ///
     /// # Errors
@@ -40,27 +34,51 @@ impl MpiRanks {
         let threading = mpi::Threading::Funneled;
         let (universe, _) = mpi::initialize_with_threading(threading)
             .ok_or_else(|| RanksError::Library("MPI is in use already".to_owned()))?;
-        let world = universe.world();
-        let number = |count: i32| usize::try_from(count).expect("MPI counts from 0");
-        Ok(Self {
-            rank: number(world.rank()),
-            size: number(world.size()),
-            world,
-            timeout: DEFAULT_TIMEOUT,
-            _universe: universe,
-        })
+        Ok(Self { universe })
     }
 
-    /// The same with another time to wait for each other.
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
+    /// Number of this process, from 0.
+    pub fn rank(&self) -> usize {
+        number(self.universe.world().rank())
+    }
+
+    /// How many processes there are.
+    pub fn size(&self) -> usize {
+        number(self.universe.world().size())
+    }
+
+    /// The connection to the others, for which this process waits as long as it is told.
+    pub fn ranks(&self, timeout: Duration) -> MpiRanks {
+        MpiRanks {
+            rank: self.rank(),
+            size: self.size(),
+            world: self.universe.world(),
+            timeout,
+        }
     }
 
     /// Ends all processes of the job, which may be waiting for this one.
     pub fn abort(&self, code: u8) -> ! {
-        self.world.abort(i32::from(code))
+        self.universe.world().abort(i32::from(code))
     }
+}
 
+fn number(count: i32) -> usize {
+    usize::try_from(count).expect("MPI counts from 0")
+}
+
+/// The connection of a process to the others of its [`MpiJob`].
+///
+/// Ranks meet at rank 0 with messages that can be waited for with a limit, which collective operations of
+/// MPI cannot; so whoever is missing has a name. Sums of gradients are MPI's own.
+pub struct MpiRanks {
+    world: SimpleCommunicator,
+    rank: usize,
+    size: usize,
+    timeout: Duration,
+}
+
+impl MpiRanks {
     /// Waits for a message from each of some ranks and returns them in the order given, or those ranks
     /// whose message does not come in time.
     fn receive(

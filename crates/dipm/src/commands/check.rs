@@ -111,7 +111,7 @@ pub(super) fn cost<T: Real + dipm_models::Real>(
         .filter_map(|i| train.size(i))
         .map(|(_, e)| u64::from(e))
         .sum();
-    let epoch = seconds * total as f64 / edges;
+    let epoch = seconds * total as f64 / edges / datasets.shard.count as f64;
     let epochs = config.train.training.num_epochs;
     let largest_mib = step_mib * (datasets.most_edges()? as f64 / edges).max(1.0);
     let sentence = format!(

@@ -12,6 +12,7 @@ mod training;
 
 use crate::cli::{Cli, Command, DataArgs};
 use crate::config::{ConfigError, Overrides};
+use crate::launcher;
 use dipm_data::DataError;
 use dipm_models::ModelError;
 use dipm_train::TrainError;
@@ -51,6 +52,9 @@ pub enum Failure {
         /// Cause.
         source: std::io::Error,
     },
+    /// A signal has ended a run, whose state is saved; all processes of it know.
+    #[error("{0}")]
+    Stopped(String),
     /// Anything else, as a sentence that says what to do.
     #[error("{0}")]
     Other(String),
@@ -86,7 +90,11 @@ impl Failure {
                 let colours = terminal && std::env::var_os("NO_COLOR").is_none();
                 eprint!("{}", error.render(100, colours));
             }
-            other => eprintln!("error: {other}"),
+            other => match launcher::place().rank {
+                0 => eprintln!("error: {other}"),
+                _ if matches!(other, Self::Stopped(_)) => {}
+                rank => eprintln!("error on rank {rank}: {other}"),
+            },
         }
     }
 }

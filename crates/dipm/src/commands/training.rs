@@ -5,17 +5,18 @@ use crate::cli::TrainArgs;
 use crate::config;
 use crate::datasets::Datasets;
 use crate::interrupt;
+use crate::launcher::{Job, Place};
 use crate::progress::Display;
 use crate::report::{self, LiveReport, Report, RunDescription};
 use crate::resources;
 use crate::run_config::{Pretrained, RunConfig};
 use crate::run_logs::{self, RunLogs};
-use dipm_data::{DatasetInfo, Loader};
+use dipm_data::{DatasetInfo, Loader, Shard};
 use dipm_models::{Mode, Model, NoiseKey};
 use dipm_train::{
     Batches, Objective, Observer, Outcome, Real, ResumeRules, TrainError, Trainer, TrainerConfig,
-    TrainingData, TrainingStep, flat_parameters, read_records, refit_atomic_energies,
-    with_parameters,
+    TrainingData, TrainingStep, checkpoint::DataPosition, flat_parameters, read_records,
+    refit_atomic_energies, with_parameters,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -23,18 +24,69 @@ use std::time::Instant;
 pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let config = config::read(&args.config, &overrides(&args.data))?;
-    check_save_path(&config.train.save_path)?;
-    run_logs::check(&config)?;
+    let job = Job::join(config.train.parallel)?;
+    let result = run_in(&job, args, &config, started);
+    match &result {
+        Ok(()) | Err(Failure::Stopped(_)) => job.finish(),
+        Err(failure) => job.abort(failure),
+    }
+    result
+}
+
+fn run_in(
+    job: &Job,
+    args: &TrainArgs,
+    config: &RunConfig,
+    started: Instant,
+) -> Result<(), Failure> {
+    if job.is_first() {
+        check_save_path(&config.train.save_path)?;
+        run_logs::check(config)?;
+    }
     let mut datasets = Datasets::open(&config.dataset)?;
+    let Place { rank, size } = job.place();
+    datasets.shard = Shard {
+        index: rank,
+        count: size,
+    };
     datasets.check()?;
-    println!("{}", datasets.prepared.report);
+    if job.is_first() {
+        println!("{}", datasets.prepared.report);
+    }
     if !args.ignore_findings {
         check::refuse_errors(&datasets.prepared.report.findings)?;
     }
-    let model = new_model(&config, &datasets)?;
+    let model = new_model(config, &datasets)?;
+    let run = Run {
+        job,
+        args,
+        config,
+        datasets: &datasets,
+        model: &model,
+        started,
+    };
     match config.train.dtype.is_double() {
-        true => train::<f64>(args, &config, &datasets, &model, started),
-        false => train::<f32>(args, &config, &datasets, &model, started),
+        true => train::<f64>(&run),
+        false => train::<f32>(&run),
+    }
+}
+
+/// What a training run is made of.
+struct Run<'a> {
+    job: &'a Job,
+    args: &'a TrainArgs,
+    config: &'a RunConfig,
+    datasets: &'a Datasets,
+    model: &'a Model,
+    started: Instant,
+}
+
+/// A process that neither prints nor writes, and stops when it is asked to.
+struct Follower;
+
+impl Observer for Follower {
+    fn stop_requested(&mut self) -> bool {
+        interrupt::requested()
     }
 }
 
@@ -97,13 +149,15 @@ fn check_save_path(path: &Path) -> Result<(), Failure> {
         .map_err(write)
 }
 
-fn train<T: Real + dipm_models::Real>(
-    args: &TrainArgs,
-    config: &RunConfig,
-    datasets: &Datasets,
-    model: &Model,
-    started: Instant,
-) -> Result<(), Failure> {
+fn train<T: Real + dipm_models::Real>(run: &Run<'_>) -> Result<(), Failure> {
+    let Run {
+        job,
+        args,
+        config,
+        datasets,
+        model,
+        ..
+    } = *run;
     let prepared = &datasets.prepared;
     let train = datasets.loader(&prepared.train, true)?;
     let evaluation = |dataset: &Option<_>| -> Result<Option<Loader>, Failure> {
@@ -121,15 +175,23 @@ fn train<T: Real + dipm_models::Real>(
     if args.explain_plan {
         return explain(&mut objective, &parameters, &train, config);
     }
-    for finding in check::cost(&mut objective, &parameters, config, datasets)? {
-        print!("{}", finding.paragraph());
+    let findings = check::cost(&mut objective, &parameters, config, datasets)?;
+    if job.is_first() {
+        findings
+            .iter()
+            .for_each(|finding| print!("{}", finding.paragraph()));
     }
-    tracing::info!(
-        "{} parameters, {} structures to train on, {} threads",
-        model.num_parameters(),
-        prepared.train.len(),
-        rayon::current_num_threads()
-    );
+    let threads = rayon::current_num_threads();
+    let (num_parameters, num_structures) = (model.num_parameters(), prepared.train.len());
+    match job.place().size {
+        1 => tracing::info!(
+            "{num_parameters} parameters, {num_structures} structures to train on, {threads} threads"
+        ),
+        size => tracing::info!(
+            "{num_parameters} parameters, {num_structures} structures to train on, {size} processes with {threads} threads \
+             each; an update takes a batch of each"
+        ),
+    }
     let text = config.to_yaml();
     let trainer_config = TrainerConfig {
         training: section.training.clone(),
@@ -147,18 +209,54 @@ fn train<T: Real + dipm_models::Real>(
         },
     };
     let layout = objective.layout().clone();
-    let mut trainer = Trainer::new(trainer_config, objective, layout, parameters)?;
-    let output_dir = section.checkpoints.local_model_output_dir.as_deref();
-    if let Some(directory) = output_dir {
-        save_setup(directory, &text, &model.dataset_info)?;
+    let mut trainer = Trainer::on(job.ranks(), trainer_config, objective, layout, parameters)?;
+    if section.checkpoints.local_model_output_dir.is_some() {
         // there is a place to save the state in, so a signal can end the run without losing it
         interrupt::watch();
+    }
+    let data = TrainingData {
+        train: &train,
+        validation: valid.as_ref().map(|loader| loader as &dyn Batches),
+        test: test.as_ref().map(|loader| loader as &dyn Batches),
+    };
+    if job.is_first() {
+        return lead(run, &mut trainer, data, &text);
+    }
+    match trainer.run(data, &mut Follower)? {
+        Outcome::Finished(_) => Ok(()),
+        Outcome::Stopped(position) => Err(stopped(position)),
+    }
+}
+
+/// The failure of a run that a signal has ended.
+fn stopped(position: DataPosition) -> Failure {
+    Failure::Stopped(format!(
+        "stopped by a signal in epoch {}, after batch {}; the state is saved, and \
+         `restore_checkpoint_if_exists: true` with `restore_optimizer_state: true` goes on \
+         from it",
+        position.epoch + 1,
+        position.batch
+    ))
+}
+
+/// Trains, shows it, and writes what comes out: what one process does, or the first of several.
+fn lead<T: Real + dipm_models::Real>(
+    run: &Run<'_>,
+    trainer: &mut Trainer<T, TrainingStep<T>>,
+    data: TrainingData<'_>,
+    text: &str,
+) -> Result<(), Failure> {
+    let (config, model, prepared) = (run.config, run.model, &run.datasets.prepared);
+    let section = &config.train;
+    let output_dir = section.checkpoints.local_model_output_dir.as_deref();
+    if let Some(directory) = output_dir {
+        save_setup(directory, text, &model.dataset_info)?;
     }
     let history = match output_dir {
         Some(directory) => read_records(directory)?,
         None => Vec::new(),
     };
-    let logs = RunLogs::open(config, &text, trainer.is_resumed(), &history)?;
+    let logs = RunLogs::open(config, text, trainer.is_resumed(), &history)?;
     logs.lines.iter().for_each(|line| tracing::info!("{line}"));
     logs.sinks
         .into_iter()
@@ -170,43 +268,32 @@ fn train<T: Real + dipm_models::Real>(
             section.training.ema_decay
         );
     }
-    let mut display = Display::new(&section.training, section.extended_metrics, started);
+    let num_processes = run.job.place().size;
+    let mut display = Display::new(&section.training, section.extended_metrics, run.started);
     let mut page = section.report.then(|| {
-        let run = RunDescription {
+        let description = RunDescription {
             architecture: config::architecture_name(model.config.target()).to_owned(),
             num_parameters: model.num_parameters(),
+            num_processes,
             precision: section.dtype.summary(),
-            config: text.clone(),
+            config: text.to_owned(),
             data: prepared.report.to_string(),
             num_epochs: section.training.num_epochs,
             num_structures: prepared.train.len(),
         };
         let path = report::page_path(output_dir, &section.save_path);
-        LiveReport::new(&path, run, &history)
+        LiveReport::new(&path, description, &history)
     });
     if let Some(page) = &page {
         tracing::info!("report while it trains: {}", page.path().display());
     }
     let mut watchers: Vec<&mut dyn Observer> = vec![&mut display];
     watchers.extend(page.as_mut().map(|page| page as &mut dyn Observer));
-    let data = TrainingData {
-        train: &train,
-        validation: valid.as_ref().map(|loader| loader as &dyn Batches),
-        test: test.as_ref().map(|loader| loader as &dyn Batches),
-    };
     let outcome = trainer.run(data, &mut watchers)?;
     display.finish();
     let trained = match outcome {
         Outcome::Finished(trained) => trained,
-        Outcome::Stopped(position) => {
-            return Err(Failure::Other(format!(
-                "stopped by a signal in epoch {}, after batch {}; the state is saved, and \
-                 `restore_checkpoint_if_exists: true` with `restore_optimizer_state: true` goes on \
-                 from it",
-                position.epoch + 1,
-                position.batch
-            )));
-        }
+        Outcome::Stopped(position) => return Err(stopped(position)),
     };
     with_parameters(model, &trained.parameters).save(&section.save_path)?;
     let best = trained.best.map(|best| {
@@ -215,14 +302,15 @@ fn train<T: Real + dipm_models::Real>(
     });
     let report_path = report::path(output_dir, &section.save_path);
     let report = Report {
-        config: &text,
+        config: text,
         data: &prepared.report,
         num_parameters: model.num_parameters(),
+        num_processes,
         precision: section.dtype.summary(),
         history: display.history(),
         best,
         test: trained.test.as_ref(),
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: run.started.elapsed().as_secs_f64(),
         first_step: display.first_step(),
         peak_memory_mib: resources::peak_memory_mib(),
     };

@@ -76,13 +76,12 @@ fn tests(section: Section, key: &Key) -> String {
             format!("`{test}` ({file})")
         })
         .collect();
-    let tests = match (key.support, tests.is_empty()) {
-        (Support::NoEffect(_), _) => {
+    let tests = match key.support {
+        Support::NoEffect(_) => {
             "`keys_without_effect_are_checked_and_accepted` (dipm/tests/config_values.rs)"
                 .to_owned()
         }
-        (_, true) => "`what_comes_later_is_refused` (dipm/tests/config_errors.rs)".to_owned(),
-        (_, false) => tests.join("<br>"),
+        Support::Full => tests.join("<br>"),
     };
     format!("| `{}.{}` | {tests} |", section.name(), key.name)
 }
@@ -105,11 +104,6 @@ fn row(key: &Key) -> String {
     };
     let support = match key.support {
         Support::Full => String::new(),
-        Support::Only(allowed, what) => format!(
-            " Only `{}` for now: {what} is not supported yet.",
-            allowed.join("` or `")
-        ),
-        Support::NotYet(_) => " Not supported yet.".to_owned(),
         Support::NoEffect(why) => format!(" Accepted without effect: {why}."),
     };
     format!(

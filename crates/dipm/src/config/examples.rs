@@ -53,6 +53,7 @@ const LIKELY: &[(Section, &str, &str)] = &[
     (Section::Train, "num_epochs", "200"),
     (Section::Train, "stage_splits", "[0.75, 0.25]"),
     (Section::Train, "log_interval", "50"),
+    (Section::Train, "parallel", "true"),
     (Section::Train, "dtype", "float64"),
     (Section::Train, "local_model_output_dir", "runs/first"),
     (Section::Train, "checkpoint_interval_minutes", "30"),

@@ -94,11 +94,6 @@ fn key(section: Section, row: &'static Key) -> String {
     }
     match row.support {
         Support::Full => {}
-        Support::Only(allowed, what) => {
-            let only = format!("only {}: {what} is not supported yet", allowed.join(" or "));
-            field("for now", &only);
-        }
-        Support::NotYet(what) => field("for now", &format!("{what} is not supported yet")),
         Support::NoEffect(why) => field("effect", &format!("none: {why}")),
     }
     field("example", &format!("{}:", section.name()));

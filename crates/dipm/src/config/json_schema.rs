@@ -116,17 +116,6 @@ fn property(section: Section, row: &Key) -> Json {
     }
     let mut schema = match row.support {
         Support::Full => value(row),
-        Support::Only(allowed, what) => {
-            about += &format!(
-                " Only {} for now: {what} is not supported yet.",
-                allowed.join(" or ")
-            );
-            only(&row.kind, allowed)
-        }
-        Support::NotYet(what) => {
-            about += &format!(" Not supported yet: {what}.");
-            json!({"type": "null"})
-        }
         Support::NoEffect(why) => {
             about += &format!(" Accepted without effect: {why}.");
             value(row)
@@ -158,21 +147,6 @@ fn value(row: &Key) -> Json {
         };
     }
     schema
-}
-
-/// A key of which only some values are supported.
-fn only(kind: &Kind, allowed: &[&str]) -> Json {
-    let mut choices = match kind {
-        Kind::Bool => vec![
-            json!({"enum": allowed.iter().map(|word| *word == "true").collect::<Vec<_>>()}),
-            json!({"type": "string", "pattern": "^([Ff]alse|FALSE|[Nn]o|NO|[Oo]ff|OFF|[FfNn]|0)$"}),
-            json!({"const": 0}),
-        ],
-        Kind::Word { also, .. } => words(allowed, also),
-        other => unreachable!("{other:?} is supported as a whole"),
-    };
-    choices.push(json!({"type": "null"}));
-    json!({"anyOf": choices})
 }
 
 fn kind(name: &str, kind: &Kind) -> Json {

@@ -7,6 +7,7 @@ const DATASET: &str = "crates/dipm/tests/key_effects/dataset_keys.rs";
 const TRAIN: &str = "crates/dipm/tests/key_effects/train_keys.rs";
 const FINE_TUNING: &str = "crates/dipm/tests/fine_tuning.rs";
 const COMMANDS: &str = "crates/dipm/tests/commands.rs";
+const PARALLEL: &str = "crates/dipm/tests/parallel.rs";
 const LOGS: &str = "crates/dipm/tests/logs.rs";
 const VALUES: &str = "crates/dipm/tests/config_values.rs";
 pub(super) const MODEL_GOLDEN: &str = "crates/dipm-models/tests/golden.rs";
@@ -354,6 +355,12 @@ pub(super) const TESTS: &[(Section, &[&str], &str, &str)] = &[
         &["extended_metrics"],
         TRAIN,
         "extended_metrics_are_shown_on_request",
+    ),
+    (
+        Section::Train,
+        &["parallel"],
+        PARALLEL,
+        "processes_that_do_not_fit_the_key_are_refused",
     ),
     (
         Section::Train,

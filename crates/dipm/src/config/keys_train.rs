@@ -242,8 +242,14 @@ pub(super) const KEYS: &[Key] = &[
     .support(Support::NoEffect(
         "metrics are exact means over what was evaluated, the counts are not needed",
     )),
-    key("parallel", Kind::Bool, "false", "", "Train on all devices.")
-        .support(Support::Only(&["false"], "training on several devices")),
+    key(
+        "parallel",
+        Kind::Bool,
+        "(true when started by `mpirun` or `srun`)",
+        "",
+        "Train with all processes that were started together, each with batches of its own; `batch_size` is that of one. \
+         One process uses all cores in any case. docs/parallel.md says more.",
+    ),
     key(
         "drop_force_head",
         Kind::Bool,

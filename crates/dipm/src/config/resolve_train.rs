@@ -97,6 +97,7 @@ pub(super) fn resolve(
         tensorboard: tensorboard(values, problems),
         wandb: wandb(values, problems),
         dtype: dtype(values, model, problems),
+        parallel: values.boolean("parallel"),
         save_path,
     }
 }

@@ -118,10 +118,6 @@ pub enum Kind {
 pub enum Support {
     /// It does what its sentence says.
     Full,
-    /// Only these values do; others are refused, with what they are about.
-    Only(&'static [&'static str], &'static str),
-    /// Any value but `null` is refused, with what it is about.
-    NotYet(&'static str),
     /// Accepted and checked, and there is a reason why it needs nothing.
     NoEffect(&'static str),
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::error::Problem;
 use super::examples::example;
 use super::explain::meaning;
-use super::schema::{Key, Kind, Section, Support};
+use super::schema::{Key, Kind, Section};
 use super::suggest::unknown_key;
 use super::tree::{Node, Value, parse as parse_yaml};
 use super::values::{Parsed, parse};
@@ -91,7 +91,6 @@ impl Values {
             true => None,
             false => parse(&row.kind, node, name)
                 .map_err(|problem| with_meaning(problem, row))
-                .and_then(|value| supported(row, node, &value).map(|()| value))
                 .map_err(|problem| problems.push(problem))
                 .ok(),
         };
@@ -212,30 +211,4 @@ fn with_meaning(mut problem: Problem, row: &Key) -> Problem {
     let help = || format!("`{}`: {}", row.name, meaning(row));
     problem.help.get_or_insert_with(help);
     problem
-}
-
-/// Refuses what comes in a later version.
-fn supported(row: &Key, node: &Node, value: &Parsed) -> Result<(), Problem> {
-    let (what, others) = match row.support {
-        Support::Full | Support::NoEffect(_) => return Ok(()),
-        Support::NotYet(what) => (what, "leave the key out".to_owned()),
-        Support::Only(allowed, what) => {
-            let written = match value {
-                Parsed::Bool(value) => value.to_string(),
-                Parsed::Word(word) => (*word).to_owned(),
-                other => unreachable!("{} is {other:?}", row.name),
-            };
-            if allowed.contains(&written.as_str()) {
-                return Ok(());
-            }
-            (what, format!("use {}", allowed.join(" or ")))
-        }
-    };
-    let message = format!(
-        "`{}: {}` is not supported yet",
-        row.name,
-        node.text().unwrap_or("…")
-    );
-    Err(Problem::at(node.span.clone(), message)
-        .label(format!("{what} is not supported yet; {others}")))
 }

@@ -206,6 +206,7 @@ fn train(section: &TrainSection) -> Lines {
     lines.add("on_non_finite", on_non_finite);
     lines.add("extended_metrics", section.extended_metrics);
     lines.add("report", section.report);
+    lines.add("parallel", or_null(section.parallel, |is| is));
     lines.add("dtype", section.dtype.name());
     for (key, project) in [
         ("tensorboard", &section.tensorboard),

@@ -18,6 +18,8 @@ pub struct RunDescription {
     pub architecture: String,
     /// Trained parameters.
     pub num_parameters: usize,
+    /// Processes that train together.
+    pub num_processes: usize,
     /// What is computed and kept in which number type.
     pub precision: String,
     /// The resolved configuration as YAML.
@@ -28,6 +30,17 @@ pub struct RunDescription {
     pub num_epochs: u64,
     /// Structures to train on.
     pub num_structures: usize,
+}
+
+/// What is shown of a run of several processes.
+fn processes(count: usize) -> Option<String> {
+    (count > 1).then(|| {
+        format!(
+            "{count} processes trained together. Curves and tables of errors are of all of them; parity plots, errors by element \
+             and worst structures are of the validation and test structures of the first, every {count}th batch; time waited and \
+             memory are those of the first."
+        )
+    })
 }
 
 /// Watches a run and keeps its page up to date.
@@ -170,6 +183,9 @@ impl LiveReport {
         page.charts(&self.curves.resources());
         page.heading("Data and configuration");
         page.paragraph(&format!("Number types: {}.", run.precision));
+        if let Some(sentence) = processes(run.num_processes) {
+            page.paragraph(&sentence);
+        }
         page.folded("What was found in the data", &run.data);
         page.folded("Configuration, with every default", &run.config);
         page.finish()

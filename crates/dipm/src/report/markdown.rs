@@ -15,6 +15,8 @@ pub struct Report<'a> {
     pub data: &'a DatasetReport,
     /// Number of trained parameters.
     pub num_parameters: usize,
+    /// Processes that trained together.
+    pub num_processes: usize,
     /// What was computed and kept in which number type.
     pub precision: String,
     /// The epochs of this process.
@@ -71,6 +73,12 @@ impl Report<'_> {
         }
         add(format!(", peak memory {:.0} MiB\n\n", self.peak_memory_mib));
         add(format!("Number types: {}\n\n", self.precision));
+        if self.num_processes > 1 {
+            add(format!(
+                "{} processes, memory is that of the first\n\n",
+                self.num_processes
+            ));
+        }
         if let Some((epoch, loss)) = self.best {
             add(format!(
                 "Best epoch {epoch}, validation loss {loss:.6e}\n\n"
