@@ -156,6 +156,14 @@ impl Batch {
         self.positions.len()
     }
 
+    /// About the memory that it takes: what it holds for each edge, atom and structure.
+    pub fn bytes(&self) -> usize {
+        const EDGE: usize = size_of::<[u32; 3]>() + size_of::<[f64; 3]>();
+        const ATOM: usize = 2 * size_of::<[f64; 3]>() + size_of::<[u32; 2]>() + 1;
+        const STRUCTURE: usize = size_of::<[[f64; 9]; 2]>() + size_of::<Origin>() + 100;
+        EDGE * self.total_edges() + ATOM * self.total_atoms() + STRUCTURE * self.num_structures()
+    }
+
     /// E.
     pub fn total_edges(&self) -> usize {
         self.senders.len()

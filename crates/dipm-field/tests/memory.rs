@@ -26,6 +26,19 @@ fn plan_kept_as(graph: &Graph, half: Option<Half>) -> Plan {
 }
 
 fn run<T: Scalar>(executor: &mut Executor<T>) -> Vec<T> {
+    with_data(executor, |executor, bindings| {
+        executor.run(bindings).unwrap();
+    });
+    ["energy", "w", "v"]
+        .iter()
+        .flat_map(|name| executor.output(name).to_vec())
+        .collect()
+}
+
+fn with_data<T: Scalar, R>(
+    executor: &mut Executor<T>,
+    act: impl Fn(&mut Executor<T>, &Bindings<'_, T>) -> R,
+) -> R {
     let numbers = |count: usize| -> Vec<T> {
         let number = |i: usize| T::from_f64(((i * 37 % 101) as f64 - 50.0) * 0.01);
         (0..count).map(number).collect()
@@ -39,11 +52,7 @@ fn run<T: Scalar>(executor: &mut Executor<T>) -> Vec<T> {
         .input("x", &x)
         .input("w", &w)
         .input("v", &v);
-    executor.run(&bindings).unwrap();
-    ["energy", "w", "v"]
-        .iter()
-        .flat_map(|name| executor.output(name).to_vec())
-        .collect()
+    act(executor, &bindings)
 }
 
 #[test]
@@ -65,6 +74,21 @@ fn memory_that_was_released_is_taken_again() {
     assert_eq!(executor.memory_bytes(), 0);
     assert_eq!(run(&mut executor), first);
     assert_eq!(executor.memory_bytes(), taken);
+}
+
+#[test]
+fn the_memory_of_a_run_is_known_before_it() {
+    let graph = Graph::new();
+    let mut executor = Executor::<f64>::new(plan(&graph));
+    let needed = with_data(&mut executor, |executor, bindings| {
+        executor.memory_needed(bindings).unwrap()
+    });
+    assert_eq!(executor.memory_bytes(), 0);
+    let first = run(&mut executor);
+    let taken = executor.memory_bytes();
+    // threads that had nothing to do have taken less
+    assert!(taken <= needed && needed < 2 * taken, "{needed} {taken}");
+    assert_eq!(run(&mut executor), first);
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod ema;
 mod error;
 pub mod loss;
 pub mod loss_fields;
-mod memory;
+pub mod memory;
 pub mod metric_files;
 pub mod metrics;
 pub mod objective;

@@ -192,6 +192,32 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
         &mut self.training
     }
 
+    /// Bytes that loss and gradient, and an evaluation, take for a batch, one at a time; nothing is taken yet.
+    ///
+    /// # Errors
+    /// As [`Objective::gradient`].
+    pub fn memory_needed(
+        &mut self,
+        parameters: &[T],
+        batch: &Batch,
+    ) -> Result<[usize; 2], TrainError> {
+        let labels = self.labels(batch);
+        let weights = LossWeights::default();
+        let loss_inputs = LossInputs::new(&labels, &weights, batch.num_structures());
+        let inputs = BatchInputs::new(&self.model, batch)?;
+        let bindings = inputs.bind(batch, Bindings::new());
+        let bindings = bind_parameters(bindings, &self.parameters, parameters);
+        let evaluation = self.evaluation.memory_needed(&bindings);
+        let inputs = inputs.with_noise(&self.noise, batch, NoiseKey::default());
+        let bindings = inputs.bind(batch, loss_inputs.bind(Bindings::new()));
+        let bindings = bind_parameters(bindings, &self.parameters, parameters);
+        let training = self.training.memory_needed(&bindings);
+        Ok([
+            training.map_err(ModelError::from)?,
+            evaluation.map_err(ModelError::from)?,
+        ])
+    }
+
     /// Reference values of a batch, without what [`Model::energy_offsets`] gives.
     pub fn labels(&self, batch: &Batch) -> Labels {
         let without_offset = |energies: &Vec<f64>| {

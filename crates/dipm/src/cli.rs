@@ -83,7 +83,7 @@ pub struct TrainArgs {
     /// Continue a run although its configuration or data were changed in a way that changes the result
     #[arg(long)]
     pub accept_changes: bool,
-    /// Train although the check of the data found what cannot be right
+    /// Train although the check before it found data that cannot be right or too little memory
     #[arg(long)]
     pub ignore_findings: bool,
 }

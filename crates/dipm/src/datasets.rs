@@ -79,6 +79,14 @@ impl Datasets {
         Ok(u64::min(largest, limit))
     }
 
+    /// Most batches of the training set that are held in memory at a time.
+    pub fn prefetched_batches(&self) -> usize {
+        let batches = self.prepared.train.len() / self.section.options.batch_size.max(1) + 1;
+        // one that is trained on, and one that each thread works on
+        let ahead = self.section.num_batch_prefetch + 1;
+        usize::min(ahead, batches)
+    }
+
     /// Statistics of the training set.
     pub fn info(&self) -> &DatasetInfo {
         &self.prepared.info

@@ -32,12 +32,86 @@ pub fn peak_memory_mib() -> f64 {
     usage.ru_maxrss as f64 / per_mib
 }
 
-/// Memory that the system can still give without swapping, in MiB, where it says so.
+/// Memory that this process can still take, in MiB, where the system says so: without swapping, within the
+/// limit of its control group (a container, a job of a cluster), and within `ulimit -v`.
 pub fn available_memory_mib() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("MemAvailable:"))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let of_system = read("/proc/meminfo").and_then(|text| kib(&text, "MemAvailable:"));
+    let group = read("/proc/self/cgroup").and_then(|text| of_group(&text, &read));
+    let size = read("/proc/self/status").and_then(|text| kib(&text, "VmSize:"));
+    let address_space = address_space_mib()
+        .zip(size)
+        .map(|(limit, size)| limit - size);
+    let limits = [of_system, group, address_space].into_iter().flatten();
+    limits.map(|mib| mib.max(0.0)).min_by(f64::total_cmp)
+}
+
+/// The number of a line `NAME 123 kB`, in MiB.
+fn kib(text: &str, name: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib / 1024.0)
+}
+
+/// What the control group (version 2) of a process leaves; `text` is that of `/proc/self/cgroup`. Pages of files
+/// that the group holds can be given up, and count as left.
+fn of_group(text: &str, read: &dyn Fn(&str) -> Option<String>) -> Option<f64> {
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let folder = format!("/sys/fs/cgroup{}", path.trim_end_matches('/'));
+    let number = |name: &str| {
+        read(&format!("{folder}/{name}"))?
+            .trim()
+            .parse::<f64>()
+            .ok()
+    };
+    let files = read(&format!("{folder}/memory.stat")).and_then(|text| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("inactive_file "))?;
+        line.trim().parse::<f64>().ok()
+    });
+    let used = number("memory.current")? - files.unwrap_or(0.0);
+    Some((number("memory.max")? - used) / 1048576.0)
+}
+
+/// `ulimit -v`, in MiB; `None` without a limit.
+fn address_space_mib() -> Option<f64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is valid for the call.
+    let status = unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    (status == 0 && limit.rlim_cur != libc::RLIM_INFINITY)
+        .then_some(limit.rlim_cur as f64 / 1048576.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_leaves_its_limit_less_what_it_holds() {
+        let files = |path: &str| {
+            let text = match path {
+                "/sys/fs/cgroup/job/memory.max" => "1073741824\n",
+                "/sys/fs/cgroup/job/memory.current" => "629145600\n",
+                "/sys/fs/cgroup/job/memory.stat" => "anon 5\ninactive_file 104857600\n",
+                "/sys/fs/cgroup/free/memory.max" => "max\n",
+                "/sys/fs/cgroup/free/memory.current" => "629145600\n",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        };
+        assert_eq!(of_group("0::/job\n", &files), Some(524.0));
+        assert_eq!(of_group("0::/free\n", &files), None);
+        assert_eq!(of_group("4:memory:/job\n", &files), None);
+    }
+
+    #[test]
+    fn there_is_memory_left() {
+        if cfg!(target_os = "linux") {
+            assert!(available_memory_mib().unwrap() > 1.0);
+        }
+    }
 }

@@ -208,7 +208,8 @@ impl<T: Scalar> Executor<T> {
     pub fn run(&mut self, bindings: &Bindings<'_, T>) -> Result<(), FieldError> {
         let bound = bind::bind(&self.plan.program, bindings)?;
         if self.rows != bound.rows {
-            self.assign_memory(&bound);
+            let length = self.lay_out(&bound);
+            self.arena.reserve(length);
             self.rows.clone_from(&bound.rows);
         }
         let threads = rayon::current_num_threads();
@@ -238,7 +239,7 @@ impl<T: Scalar> Executor<T> {
             .collect();
         let stages: Vec<StageRun<'_, T>> = (self.stages.iter())
             .zip(&self.accumulator_offsets)
-            // SAFETY: assign_memory reserved the accumulators of every stage in the arena.
+            // SAFETY: lay_out gave room to the accumulators of every stage in the arena.
             .map(|(stage, &at)| unsafe { StageRun::new(stage, &bound, arena.add(at)) })
             .collect();
         let context = Context {
@@ -294,8 +295,27 @@ impl<T: Scalar> Executor<T> {
         self.arena.bytes() + self.workspaces.iter().map(scratch).sum::<usize>()
     }
 
-    /// Gives every stored value its place in the arena for new row counts.
-    fn assign_memory(&mut self, bound: &bind::Bound<T>) {
+    /// Bytes that a run on the bound data would hold, with one tile in work on each thread. Nothing is
+    /// taken, but outputs of the last run are no longer there.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn memory_needed(&mut self, bindings: &Bindings<'_, T>) -> Result<usize, FieldError> {
+        let bound = bind::bind(&self.plan.program, bindings)?;
+        let stored = self.lay_out(&bound);
+        self.rows.clear();
+        let scratch = self.stages.iter().map(|stage| {
+            let tiles = tile_ranges(stage, size_of::<T>(), &bound);
+            let rows = tiles.iter().map(|tile| tile.rows).max().unwrap_or(0);
+            stage.scratch_width * rows
+        });
+        let workspace = scratch.max().unwrap_or(0) + self.kernel_scratch;
+        let threads = rayon::current_num_threads();
+        Ok((stored + workspace * threads) * size_of::<T>())
+    }
+
+    /// Gives every stored value its place in an arena for new row counts, whose length is returned.
+    fn lay_out(&mut self, bound: &bind::Bound<T>) -> usize {
         let values = &self.plan.program.values;
         let mut ranges = Ranges::default();
         let size = |value: usize| rows_of(&bound.rows, values[value].space) * values[value].slots();
@@ -311,7 +331,7 @@ impl<T: Scalar> Executor<T> {
                 ranges.give_back(self.offsets[value], size(value));
             }
         }
-        self.arena.reserve(ranges.end);
+        ranges.end
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod cost;
 mod debug_batch;
 mod derivatives;
 mod evaluate;
@@ -38,9 +39,9 @@ pub enum Failure {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The check of the data found what cannot be right.
+    /// The check before training found what cannot be right.
     #[error(
-        "the data cannot be right, see the {0} above marked `error`; correct them, or train on them all the same with \
+        "this cannot be right, see the {0} above marked `error`; correct what they say, or train all the same with \
              --ignore-findings"
     )]
     Findings(String),

@@ -1,6 +1,6 @@
 //! `dipm train`
 
-use super::{Failure, check, overrides};
+use super::{Failure, check, cost, overrides};
 use crate::cli::TrainArgs;
 use crate::config;
 use crate::datasets::Datasets;
@@ -55,6 +55,13 @@ fn run_in(
     }
     if !args.ignore_findings {
         check::refuse_errors(&datasets.prepared.report.findings)?;
+    }
+    let too_many = cost::of_parameters(&config.model.config, config, &datasets)?;
+    if let Some(finding) = too_many.filter(|_| !args.ignore_findings) {
+        if job.is_first() {
+            print!("{}", finding.paragraph());
+        }
+        return check::refuse_errors(&[finding]);
     }
     let model = new_model(config, &datasets)?;
     let run = Run {
@@ -175,12 +182,14 @@ fn train<T: Real + dipm_models::Real>(run: &Run<'_>) -> Result<(), Failure> {
     if args.explain_plan {
         return explain(&mut objective, &parameters, &train, config);
     }
-    let findings = check::cost(&mut objective, &parameters, config, datasets)?;
+    let anyway = args.ignore_findings;
+    let findings = cost::of_training(&mut objective, &parameters, config, datasets, anyway)?;
     if job.is_first() {
         findings
             .iter()
             .for_each(|finding| print!("{}", finding.paragraph()));
     }
+    check::refuse_errors(&findings)?;
     let threads = rayon::current_num_threads();
     let (num_parameters, num_structures) = (model.num_parameters(), prepared.train.len());
     match job.place().size {
