@@ -139,7 +139,8 @@ pub struct PredictArgs {
     /// Write the predictions as extended XYZ (.xyz, .extxyz), HDF5 (.h5, .hdf5) or JSON lines (.json, .jsonl)
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Compare forces and stress with finite differences of the energy, in f64, and print how well they agree
+    /// Say whether forces and stress are derivatives of the energy: compares them, in f64, with its finite differences for
+    /// small moves of all atoms and small strains of the cell. Exit code 1 if they are not
     #[arg(long, conflicts_with_all = ["output", "json", "dtype", "stress"])]
     pub check_derivatives: bool,
     /// Structures per batch

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let started = std::time::Instant::now();
+    dipm::resources::return_large_memory();
     let cli = Cli::parse();
     dipm::logging::start(cli.verbose);
     match dipm::commands::run(cli, started) {

@@ -24,17 +24,16 @@ pub(super) fn run(model: &Model, dataset: &Dataset) -> Result<(), Failure> {
         "{:>7} {:>6} {:>15} {:>15} {:>17} {:>17}  origin",
         "number", "atoms", "|F·u| (eV/Å)", "difference", "|stress| (eV/Å³)", "difference"
     );
-    let (mut worst_force, mut worst_stress) = (0.0f64, None::<f64>);
+    let (mut all_forces, mut all_stress) = (Agreement::default(), None::<Agreement>);
     for item in 0..dataset.len() {
         let structure = dataset.graph(item)?.structure;
         let prediction = check.predict(structure.clone())?;
         let forces = check.forces(&structure, &prediction)?;
         let stress = check.stress(&structure, &prediction)?;
-        worst_force = worst_force.max(forces.difference);
+        all_forces.join(forces);
         let shown = match stress {
             Some(stress) => {
-                let worst = worst_stress.get_or_insert(0.0);
-                *worst = worst.max(stress.difference);
+                all_stress.get_or_insert_default().join(stress);
                 format!("{:>17.6e} {:>17.1e}", stress.largest, stress.difference)
             }
             None => format!("{:>17} {:>17}", "no cell", ""),
@@ -47,12 +46,56 @@ pub(super) fn run(model: &Model, dataset: &Dataset) -> Result<(), Failure> {
             structure.origin
         );
     }
-    let stress = worst_stress.map_or(String::new(), |w| format!(", stress {w:.1e} eV/Å³"));
+    let stress = all_stress.map_or(String::new(), |all| {
+        format!(", stress {:.1e} eV/Å³", all.difference)
+    });
     println!(
-        "largest of {}: forces {worst_force:.1e} eV/Å{stress}",
-        dataset.len()
+        "largest of {}: forces {:.1e} eV/Å{stress}",
+        dataset.len(),
+        all_forces.difference
     );
+    let has_force_head = model.config.to_json()["force_head"] == true;
+    let sentence = verdict(has_force_head, all_forces, all_stress).map_err(Failure::Other)?;
+    println!("{sentence}");
     Ok(())
+}
+
+/// What the differences say of a model, in a sentence; an error where they say that it is wrong.
+fn verdict(
+    has_force_head: bool,
+    forces: Agreement,
+    stress: Option<Agreement>,
+) -> Result<&'static str, String> {
+    let checked = [
+        ("forces differ", Some(forces).filter(|_| !has_force_head)),
+        ("stress differs", stress),
+    ];
+    let wrong = checked.iter().filter_map(|(name, agreement)| {
+        let agreement = agreement.filter(|agreement| !agreement.is_good())?;
+        let Agreement {
+            difference,
+            largest,
+        } = agreement;
+        Some(format!(
+            "{name} from derivatives of the energy by {difference:.1e}, where they are at most {largest:.1e}"
+        ))
+    });
+    let wrong: Vec<String> = wrong.collect();
+    match (wrong.is_empty(), has_force_head, stress) {
+        (false, ..) => Err(format!(
+            "{}; energies jump or have kinks near these structures, or the model is wrong: do not use it for dynamics",
+            wrong.join(", and ")
+        )),
+        (true, true, None) => Ok(
+            "forces are those of a force head, which need not be derivatives of the energy: dynamics does not conserve energy",
+        ),
+        (true, true, Some(_)) => Ok(
+            "stress is the derivative of the energy; forces are those of a force head, which need not be: dynamics does not \
+             conserve energy",
+        ),
+        (true, false, None) => Ok("forces are derivatives of the energy"),
+        (true, false, Some(_)) => Ok("forces and stress are derivatives of the energy"),
+    }
 }
 
 /// How well numbers agree with their finite differences.
@@ -65,6 +108,19 @@ struct Agreement {
 }
 
 impl Agreement {
+    /// Part of the largest number by which finite differences may be off, and what they may be off at all.
+    const ROOM: [f64; 2] = [1e-3, 1e-5];
+
+    /// Whether the differences are those of finite steps.
+    fn is_good(&self) -> bool {
+        self.difference <= Self::ROOM[0] * self.largest + Self::ROOM[1]
+    }
+
+    fn join(&mut self, other: Self) {
+        self.largest = self.largest.max(other.largest);
+        self.difference = self.difference.max(other.difference);
+    }
+
     fn add(&mut self, number: f64, expected: f64) {
         self.largest = self.largest.max(number.abs());
         self.difference = self.difference.max((number - expected).abs());
@@ -158,4 +214,43 @@ fn unit_vector(seed: u64, len: usize) -> Vec<f64> {
     let numbers: Vec<f64> = (0..len).map(number).collect();
     let norm = numbers.iter().map(|x| x * x).sum::<f64>().sqrt();
     numbers.iter().map(|x| x / norm).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_derivative_is_an_error_unless_it_need_not_be_one() {
+        let of = |difference| Agreement {
+            largest: 2.0,
+            difference,
+        };
+        let (good, bad) = (of(1e-6), of(0.1));
+        assert!(
+            verdict(false, good, None)
+                .unwrap()
+                .starts_with("forces are derivatives")
+        );
+        assert!(
+            verdict(false, good, Some(good))
+                .unwrap()
+                .starts_with("forces and stress")
+        );
+        assert!(verdict(true, bad, None).unwrap().contains("force head"));
+        assert!(
+            verdict(true, bad, Some(good))
+                .unwrap()
+                .contains("stress is the derivative")
+        );
+        for (has_head, forces, stress, part) in [
+            (false, bad, None, "forces differ"),
+            (false, good, Some(bad), "stress differs"),
+            (true, bad, Some(bad), "stress differs"),
+            (false, of(f64::NAN), None, "forces differ"),
+        ] {
+            let error = verdict(has_head, forces, stress).unwrap_err();
+            assert!(error.starts_with(part), "{error}");
+        }
+    }
 }
