@@ -20,7 +20,7 @@ h3{font-size:16px;margin:24px 0 4px}p{margin:4px 0 10px;max-width:80ch}.faint{co
 .table{overflow-x:auto;margin:10px 0 18px}table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}\
 caption{text-align:left;font-weight:600;padding:4px 0}\
 th,td{text-align:right;padding:3px 12px 3px 6px;border-bottom:1px solid #e4e7eb;vertical-align:bottom}\
-th{font-weight:600;border-bottom:1px solid #8c959f}.words{text-align:left}td.words{overflow-wrap:anywhere}\
+th{font-weight:600;border-bottom:1px solid #8c959f}.words{text-align:left}td{white-space:nowrap}\
 pre{background:#f6f8fa;border:1px solid #d0d7de;border-radius:6px;padding:12px;overflow-x:auto;font-size:13px;line-height:1.45}\
 summary{cursor:pointer;font-weight:600;margin:8px 0}@media print{body{max-width:none}.charts{display:block}h2{break-after:avoid}svg{break-inside:avoid}}";
 

@@ -264,7 +264,7 @@ impl Table {
         for (column, head) in self.heads.iter().enumerate() {
             append(
                 &mut html,
-                format_args!("<th scope=\"col\"{}>{}</th>", class(column), escaped(head)),
+                format_args!("<th scope=\"col\"{}>{}</th>", class(column), unbroken(head)),
             );
         }
         html.push_str("</tr></thead><tbody>\n");
@@ -281,4 +281,8 @@ impl Table {
         html.push_str("</tbody></table></div>\n");
         html
     }
+}
+/// A heading whose unit stays in one line.
+fn unbroken(head: &str) -> String {
+    escaped(head).replace('/', "/\u{2060}")
 }
