@@ -9,10 +9,11 @@ fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/quickstart/ethanol_train.h5")
 }
 
+/// Without threads that load, each of which takes address space for itself.
 fn write(directory: &Path, model: &str, batch_size: usize) {
     let yaml = format!(
         "model:\n  target: NequIP\n  {model}\ndataset:\n  train_dataset_paths: {}\n  valid_dataset_paths: {0}\n  batch_size: \
-         {batch_size}\ntrain:\n  loss: mse\n  num_epochs: 1\n  save_path: model.safetensors\n",
+         {batch_size}\n  num_workers: 0\ntrain:\n  loss: mse\n  num_epochs: 1\n  save_path: model.safetensors\n",
         data().display()
     );
     std::fs::write(directory.join("train.yaml"), yaml).unwrap();
