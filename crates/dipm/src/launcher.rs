@@ -20,6 +20,13 @@ const VARIABLES: [[&str; 2]; 4] = [
     ["SLURM_STEP_NUM_TASKS", "SLURM_PROCID"],
 ];
 
+/// Number of processes on this machine, by launcher; Slurm writes `2(x4)` for 2 on each of 4.
+const NEIGHBORS: [&str; 3] = [
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS",
+    "SLURM_STEP_TASKS_PER_NODE",
+];
+
 /// This process among those started together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -41,6 +48,25 @@ fn place_in(environment: &dyn Fn(&str) -> Option<String>) -> Place {
         .find_map(|[size, rank]| Some((number(size)?, number(rank)?)));
     let (size, rank) = found.unwrap_or((1, 0));
     Place { rank, size }
+}
+
+/// How many of the processes started together share this machine and its memory; 1 where no launcher says.
+pub fn processes_here() -> usize {
+    processes_here_in(&|name| std::env::var(name).ok())
+}
+
+fn processes_here_in(environment: &dyn Fn(&str) -> Option<String>) -> usize {
+    let number = |name: &&str| {
+        let text = environment(name)?;
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        text[..digits].parse().ok()
+    };
+    NEIGHBORS
+        .iter()
+        .find_map(number)
+        .map_or(1, |count: usize| count.max(1))
 }
 
 /// The processes that train together.
@@ -190,6 +216,18 @@ mod tests {
         // a batch script of a job with two tasks
         let batch = [("SLURM_NTASKS", "2"), ("SLURM_PROCID", "0")];
         assert_eq!(of(&batch), Place { rank: 0, size: 1 });
+    }
+
+    #[test]
+    fn the_launcher_says_how_many_share_the_machine() {
+        let of = |key: &str, value: &str| {
+            let variable = (key.to_owned(), value.to_owned());
+            processes_here_in(&move |name| (name == variable.0).then(|| variable.1.clone()))
+        };
+        assert_eq!(of("HOME", "3"), 1);
+        assert_eq!(of("OMPI_COMM_WORLD_LOCAL_SIZE", "2"), 2);
+        assert_eq!(of("SLURM_STEP_TASKS_PER_NODE", "4(x3),2"), 4);
+        assert_eq!(of("MPI_LOCALNRANKS", ""), 1);
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub fn return_large_memory() {
 }
 
 /// Memory that this process can still take, in MiB, where the system says so: without swapping, within the
-/// limit of its control group (a container, a job of a cluster), and within `ulimit -v`.
+/// limit of its control group (a container, a job of a cluster), and within `ulimit -v`. Processes that train together
+/// on one machine get equal parts.
 pub fn available_memory_mib() -> Option<f64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let of_system = read("/proc/meminfo").and_then(|text| kib(&text, "MemAvailable:"));
@@ -54,6 +55,8 @@ pub fn available_memory_mib() -> Option<f64> {
     let address_space = address_space_mib()
         .zip(size)
         .map(|(limit, size)| limit - size);
+    let shares = crate::launcher::processes_here() as f64;
+    let [of_system, group] = [of_system, group].map(|shared| Some(shared? / shares));
     let limits = [of_system, group, address_space].into_iter().flatten();
     limits.map(|mib| mib.max(0.0)).min_by(f64::total_cmp)
 }
