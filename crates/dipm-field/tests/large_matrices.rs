@@ -1,5 +1,5 @@
-//! Contractions whose matrices are too large for partial sums, against the reference: every
-//! instruction set, both number types, one thread and several.
+//! Contractions with matrices whose strips are copied and whose sums are packed, and with some that are
+//! too large for partial sums as well, against the reference: every instruction set, both number types, one thread and several.
 
 use dipm_field::{
     Bindings, Executor, Field, Graph, InstructionSet, Map, Plan, Scalar, Space, grad, reference,
@@ -15,10 +15,12 @@ const EDGES: usize = 61;
 const ATOMS: usize = 9;
 const SPECIES: usize = 3;
 
-/// Contractions of edge features, gathered and with a leading axis, with one large matrix and with
-/// one for each species (the last has no edges); with first and second derivatives.
-fn outputs(graph: &Graph) -> Vec<(&'static str, Field<'_>)> {
-    let (k, n) = (387, 389);
+/// Rows and columns of a matrix that is large, and of one that is not.
+const SIZES: [(usize, usize); 2] = [(387, 389), (41, 61)];
+
+/// Contractions of edge features, gathered and with a leading axis, with one matrix and with one for
+/// each species (the last has no edges); with first and second derivatives.
+fn outputs(graph: &Graph, (k, n): (usize, usize)) -> Vec<(&'static str, Field<'_>)> {
     let x = graph.input("x", Space::Atoms, &[2, k]);
     let single = graph.input("single", Space::Const, &[k, n]);
     let several = graph.input("several", Space::Const, &[SPECIES, k, n]);
@@ -43,16 +45,36 @@ fn random(rng: &mut ChaCha8Rng, size: usize, scale: f64) -> Vec<f64> {
         .collect()
 }
 
-fn check<T: Scalar>(tolerance: f64) {
+/// A matrix for each structure class that is a mixture of a few large ones, which the derivative by the
+/// weights of the mixture is multiplied with transposed; with and without a bias.
+fn mixed(graph: &Graph) -> Vec<(&'static str, Field<'_>)> {
+    const LENGTH: usize = 4500;
+    let weights = graph.input("weights", Space::Table(0), &[1, 5]);
+    let large = graph.input("large", Space::Const, &[5, LENGTH]);
+    let bias = graph.input("bias", Space::Const, &[5]);
+    let mixture = weights.contract(large);
+    let back = (mixture * mixture).tanh().contract(large.transpose()) + bias;
+    let energy = (mixture.tanh() * mixture).sum_inner() + (back * back).sum_inner();
+    let energy = energy.sum(Map::All(Space::Table(0)));
+    let slopes = grad(energy, &[weights, large]);
+    vec![
+        ("energy", energy),
+        ("back", back),
+        ("weights", slopes[0]),
+        ("large", slopes[1]),
+    ]
+}
+
+fn check<T: Scalar>(outputs: impl Fn(&Graph) -> Vec<(&'static str, Field<'_>)>, tolerance: f64) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let graph = Graph::new();
     let outputs = outputs(&graph);
     let inputs: Vec<(String, Vec<f64>)> = (graph.inputs().into_iter())
         .map(|input| {
-            let rows = if input.space == Space::Atoms {
-                ATOMS
-            } else {
-                1
+            let rows = match input.space {
+                Space::Atoms => ATOMS,
+                Space::Table(0) => SPECIES,
+                _ => 1,
             };
             let size = rows * input.shape.iter().product::<usize>();
             (input.name, random(&mut rng, size, 0.05))
@@ -119,11 +141,21 @@ fn check<T: Scalar>(tolerance: f64) {
 }
 
 #[test]
-fn large_matrices_agree_with_the_reference_in_double_precision() {
-    check::<f64>(1e-12);
+fn matrices_agree_with_the_reference_in_double_precision() {
+    for size in SIZES {
+        check::<f64>(|graph| outputs(graph, size), 1e-12);
+    }
 }
 
 #[test]
-fn large_matrices_agree_with_the_reference_in_single_precision() {
-    check::<f32>(1e-5);
+fn matrices_agree_with_the_reference_in_single_precision() {
+    for size in SIZES {
+        check::<f32>(|graph| outputs(graph, size), 1e-5);
+    }
+}
+
+#[test]
+fn transposed_matrices_of_a_few_long_columns_agree_with_the_reference() {
+    check::<f64>(mixed, 1e-12);
+    check::<f32>(mixed, 1e-5);
 }

@@ -81,7 +81,7 @@ fn the_memory_of_a_run_is_known_before_it() {
     let graph = Graph::new();
     let mut executor = Executor::<f64>::new(plan(&graph));
     let needed = with_data(&mut executor, |executor, bindings| {
-        executor.memory_needed(bindings).unwrap()
+        executor.memory_needed(bindings, &[]).unwrap()
     });
     assert_eq!(executor.memory_bytes(), 0);
     let first = run(&mut executor);
@@ -89,6 +89,61 @@ fn the_memory_of_a_run_is_known_before_it() {
     // threads that had nothing to do have taken less
     assert!(taken <= needed && needed < 2 * taken, "{needed} {taken}");
     assert_eq!(run(&mut executor), first);
+}
+
+#[test]
+fn outputs_are_written_where_the_caller_wants_them() {
+    let graph = Graph::new();
+    let (x, y) = (
+        graph.input("x", Space::Atoms, &[3]),
+        graph.input("y", Space::Atoms, &[3]),
+    );
+    let sum = x + y;
+    let total = sum.sum(Map::All(Space::Atoms));
+    let outputs = [("sum", sum), ("total", total), ("again", total)];
+    let mut executor = Executor::<f64>::new(Plan::new(&graph, &outputs));
+    for atoms in [1, 4, 2] {
+        let values: Vec<f64> = (0..3 * atoms).map(|i| i as f64).collect();
+        let bindings = Bindings::new()
+            .rows(Space::Atoms, atoms)
+            .input("x", &values)
+            .input("y", &values);
+        executor.run(&bindings).unwrap();
+        let [sum, total] = ["sum", "total"].map(|name| executor.output(name).to_vec());
+        let all = executor.memory_bytes();
+        let (mut outside, mut again) = (vec![f64::NAN; 3], vec![f64::NAN; 3]);
+        let memory = vec![("total", &mut outside[..]), ("again", &mut again[..])];
+        executor.run_into(&bindings, memory).unwrap();
+        assert_eq!(
+            (executor.output("sum"), &outside, &again),
+            (&sum[..], &total, &total)
+        );
+        // and back
+        executor.run(&bindings).unwrap();
+        assert_eq!(executor.output("total"), total);
+        let needed = executor.memory_needed(&bindings, &[]).unwrap();
+        let without = executor
+            .memory_needed(&bindings, &["sum", "total"])
+            .unwrap();
+        assert!(
+            without < needed && needed <= all,
+            "{without} {needed} {all}"
+        );
+    }
+}
+
+#[test]
+#[should_panic(expected = "the caller has `sum`")]
+fn outputs_that_the_caller_has_are_not_given_again() {
+    let graph = Graph::new();
+    let x = graph.input("x", Space::Atoms, &[]);
+    let mut executor = Executor::<f64>::new(Plan::new(&graph, &[("sum", x + x)]));
+    let bindings = Bindings::new().rows(Space::Atoms, 1).input("x", &[1.0]);
+    let mut sum = [0.0];
+    executor
+        .run_into(&bindings, vec![("sum", &mut sum)])
+        .unwrap();
+    executor.output("sum");
 }
 
 #[test]

@@ -55,10 +55,17 @@ fn double_precision_agrees_to_1e_9() {
     }
 }
 
+/// The second structure is a crystal of rocksalt, shifted a little: the vector features, which
+/// `visnet_rms` divides by their norm, nearly vanish there by symmetry, so their rounding grows. In f64
+/// the forces differ by 2e-13, which are 900 units of rounding; as many are 1.1e-4 in f32, and shifting
+/// the atoms by another rounding gives between 0.8e-4 and 1.9e-4.
+const ILL_CONDITIONED: &str = "visnet_rms";
+
 #[test]
 fn single_precision_agrees_to_1e_4_of_the_largest_number() {
     for case in stored::cases() {
-        compare::<f32>(case, 1e-4);
+        let tolerance = if case == ILL_CONDITIONED { 4e-4 } else { 1e-4 };
+        compare::<f32>(case, tolerance);
     }
 }
 

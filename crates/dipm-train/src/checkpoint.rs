@@ -8,14 +8,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::tensor::Metadata;
+use safetensors::{Dtype, View};
 use serde::{Deserialize, Serialize};
 
 use crate::loss::LossTerms;
 use crate::record::IntervalSums;
-use crate::{Ema, OptimizerState, Real, TrainError};
+use crate::{Ema, Kept, OptimizerState, Real, TrainError};
 
 /// Version of the layout of a checkpoint; a reader refuses a later one.
 pub const FORMAT: u32 = 1;
@@ -91,8 +93,8 @@ fn one() -> u64 {
 }
 
 /// A checkpoint in memory; all vectors are flat, in the order of a [`ParameterLayout`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Checkpoint<T> {
+#[derive(Debug, PartialEq)]
+pub struct Checkpoint<T: Real> {
     /// Numbers and texts.
     pub state: TrainingState,
     /// Current parameters.
@@ -102,7 +104,7 @@ pub struct Checkpoint<T> {
     /// Averaged parameters.
     pub ema: Ema<T>,
     /// Parameters of the best model.
-    pub best: Option<Vec<T>>,
+    pub best: Option<Kept<T>>,
 }
 
 /// Names and shapes of the parameters in the order of the flat buffer.
@@ -179,7 +181,7 @@ impl<T: Real> View for Tensor<'_, T> {
 
 /// A checkpoint whose buffers are borrowed from a run, so that saving copies nothing.
 #[derive(Debug, Clone)]
-pub struct CheckpointView<'a, T> {
+pub struct CheckpointView<'a, T: Clone> {
     /// Numbers and texts.
     pub state: TrainingState,
     /// Current parameters.
@@ -189,7 +191,7 @@ pub struct CheckpointView<'a, T> {
     /// Averaged parameters.
     pub ema: &'a Ema<T>,
     /// Parameters of the best model.
-    pub best: Option<&'a [T]>,
+    pub best: Option<Cow<'a, [T]>>,
 }
 
 impl<T: Real> CheckpointView<'_, T> {
@@ -205,7 +207,7 @@ impl<T: Real> CheckpointView<'_, T> {
         if !self.optimizer.accumulated.is_empty() {
             groups.push(("accumulated", &self.optimizer.accumulated));
         }
-        if let Some(best) = self.best {
+        if let Some(best) = &self.best {
             groups.push(("best", best));
         }
         groups
@@ -228,17 +230,20 @@ impl<T: Real> CheckpointView<'_, T> {
 
 impl<T: Real> Checkpoint<T> {
     /// The same, borrowed.
-    pub fn view(&self) -> CheckpointView<'_, T> {
-        CheckpointView {
+    ///
+    /// # Errors
+    /// When the parameters of the best model cannot be read.
+    pub fn view(&self) -> std::io::Result<CheckpointView<'_, T>> {
+        Ok(CheckpointView {
             state: self.state.clone(),
             parameters: &self.parameters,
             optimizer: &self.optimizer,
             ema: &self.ema,
-            best: self.best.as_deref(),
-        }
+            best: self.best.as_ref().map(Kept::values).transpose()?,
+        })
     }
 
-    /// Reads the checkpoint in `directory`.
+    /// Reads the checkpoint in `directory`. The parameters of the best model stay in a file.
     ///
     /// # Errors
     /// [`TrainError::Io`] for a file that cannot be read, [`TrainError::Checkpoint`] for one that
@@ -246,17 +251,27 @@ impl<T: Real> Checkpoint<T> {
     pub fn read(directory: &Path, layout: &ParameterLayout) -> Result<Self, TrainError> {
         let state = read_state(directory)?;
         let path = directory.join(TENSORS);
-        let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
-        let tensors = SafeTensors::deserialize(&bytes)
-            .map_err(|error| TrainError::checkpoint(&path, format!("it is damaged: {error}")))?;
-        let group = |group: &str| read_group(&path, &tensors, group, layout);
+        let tensors = TensorFile::open(&path)?;
+        let group = |group: &str| tensors.group(group, layout);
         let optional = |name: &str, wanted: bool| wanted.then(|| group(name)).transpose();
-        let accumulates = tensors
-            .names()
-            .iter()
-            .any(|name| name.starts_with("accumulated."));
-        let checkpoint = Checkpoint {
-            parameters: group("parameters")?,
+        let accumulates = tensors.has_group("accumulated");
+        let parameters = group("parameters")?;
+        // now, so that it is out of memory before the moments come
+        let best = optional("best", state.best.is_some())?;
+        let best = best.map(|values| {
+            let kept = Kept::new(&values, Some(directory));
+            kept.unwrap_or(Kept::Memory(values))
+        });
+        let num_groups = 5 + usize::from(accumulates) + usize::from(best.is_some());
+        let (expected, found) = (num_groups * layout.sizes().count(), tensors.len());
+        if found != expected {
+            let problem = format!(
+                "it holds {found} tensors where the model needs {expected}; it belongs to another model"
+            );
+            return Err(TrainError::checkpoint(&path, problem));
+        }
+        Ok(Checkpoint {
+            parameters,
             optimizer: OptimizerState {
                 micro_steps: state.micro_steps,
                 updates: state.updates,
@@ -271,18 +286,9 @@ impl<T: Real> Checkpoint<T> {
                 updates: state.ema_updates,
                 average: group("average")?,
             },
-            best: optional("best", state.best.is_some())?,
+            best,
             state,
-        };
-        let expected = checkpoint.view().groups().len() * layout.sizes().count();
-        if tensors.len() != expected {
-            let problem = format!(
-                "it holds {} tensors where the model needs {expected}; it belongs to another model",
-                tensors.len()
-            );
-            return Err(TrainError::checkpoint(&path, problem));
-        }
-        Ok(checkpoint)
+        })
     }
 }
 
@@ -327,43 +333,97 @@ pub(crate) fn read_tensors<T: Real>(
     layout: &ParameterLayout,
     group: &str,
 ) -> Result<Vec<T>, TrainError> {
-    let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
-    let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|error| TrainError::checkpoint(path, format!("it is damaged: {error}")))?;
-    read_group(path, &tensors, group, layout)
+    TensorFile::open(path)?.group(group, layout)
 }
 
-/// Reads the tensors `group.NAME` into one flat buffer.
-fn read_group<T: Real>(
-    path: &Path,
-    tensors: &SafeTensors,
-    group: &str,
-    layout: &ParameterLayout,
-) -> Result<Vec<T>, TrainError> {
-    let mut flat = Vec::with_capacity(layout.len());
-    for (name, shape) in &layout.entries {
-        let name = format!("{group}.{name}");
-        let refuse = |problem| Err(TrainError::checkpoint(path, problem));
-        let Ok(view) = tensors.tensor(&name) else {
-            return refuse(format!(
-                "tensor `{name}` is missing; it belongs to another model"
-            ));
-        };
-        if view.shape() != shape.as_slice() {
-            let found = view.shape();
-            return refuse(format!(
-                "tensor `{name}` is {found:?} where the model has {shape:?}"
-            ));
+/// An open file of tensors, of which one at a time is in memory.
+struct TensorFile<'a> {
+    path: &'a Path,
+    file: File,
+    metadata: Metadata,
+    /// Where the data begin.
+    start: u64,
+}
+
+impl<'a> TensorFile<'a> {
+    /// Largest header that is believed, in bytes, as in the safetensors format.
+    const MAX_HEADER: u64 = 100_000_000;
+
+    fn open(path: &'a Path) -> Result<Self, TrainError> {
+        let damaged = |what: String| TrainError::checkpoint(path, format!("it is damaged: {what}"));
+        let read = |error| TrainError::io("read", path)(error);
+        let mut file = File::open(path).map_err(read)?;
+        let size = file.metadata().map_err(read)?.len();
+        let mut length = [0; 8];
+        if size < 8 {
+            return Err(damaged("it is too short".to_owned()));
         }
-        if view.dtype() != T::DTYPE {
-            let (found, expected) = (view.dtype(), T::DTYPE);
-            return refuse(format!(
-                "tensor `{name}` is {found:?} where the model has {expected:?}"
-            ));
+        file.read_exact(&mut length).map_err(read)?;
+        let length = u64::from_le_bytes(length);
+        if length > Self::MAX_HEADER.min(size - 8) {
+            return Err(damaged("it is shorter than its header says".to_owned()));
         }
-        flat.extend(T::read_bytes(view.data()));
+        let start = 8 + length;
+        let mut header = vec![0; length as usize];
+        file.read_exact(&mut header).map_err(read)?;
+        // reading it also checks that offsets and sizes fit together
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|error| damaged(error.to_string()))?;
+        if start + metadata.data_len() as u64 != size {
+            return Err(damaged("its length is not that of its tensors".to_owned()));
+        }
+        Ok(TensorFile {
+            path,
+            file,
+            metadata,
+            start,
+        })
     }
-    Ok(flat)
+
+    fn len(&self) -> usize {
+        self.metadata.tensors().len()
+    }
+
+    fn has_group(&self, group: &str) -> bool {
+        let names = self.metadata.tensors().into_keys();
+        names
+            .filter_map(|name| name.split_once('.').map(|parts| parts.0.to_owned()))
+            .any(|name| name == group)
+    }
+
+    /// Reads the tensors `group.NAME` into one flat buffer.
+    fn group<T: Real>(&self, group: &str, layout: &ParameterLayout) -> Result<Vec<T>, TrainError> {
+        let mut flat = Vec::with_capacity(layout.len());
+        for (name, shape) in &layout.entries {
+            let name = format!("{group}.{name}");
+            let refuse = |problem| Err(TrainError::checkpoint(self.path, problem));
+            let Some(tensor) = self.metadata.info(&name) else {
+                return refuse(format!(
+                    "tensor `{name}` is missing; it belongs to another model"
+                ));
+            };
+            if tensor.shape != *shape {
+                let found = &tensor.shape;
+                return refuse(format!(
+                    "tensor `{name}` is {found:?} where the model has {shape:?}"
+                ));
+            }
+            if tensor.dtype != T::DTYPE {
+                let (found, expected) = (tensor.dtype, T::DTYPE);
+                return refuse(format!(
+                    "tensor `{name}` is {found:?} where the model has {expected:?}"
+                ));
+            }
+            let (first, end) = tensor.data_offsets;
+            let mut bytes = vec![0; end - first];
+            let mut file = &self.file;
+            let read = file.seek(SeekFrom::Start(self.start + first as u64));
+            read.and_then(|_| file.read_exact(&mut bytes))
+                .map_err(TrainError::io("read", self.path))?;
+            flat.extend(T::read_bytes(&bytes));
+        }
+        Ok(flat)
+    }
 }
 
 /// Waits until a file or the entries of a directory are on the disk.

@@ -43,8 +43,8 @@ pub(crate) fn path(directory: &Path, position: DataPosition) -> PathBuf {
 }
 
 /// Where a run goes on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Restored<T> {
+#[derive(Debug, PartialEq)]
+pub struct Restored<T: Real> {
     /// What was saved.
     pub checkpoint: Checkpoint<T>,
     /// Whether all of it is to be used, or parameters, step and position only.

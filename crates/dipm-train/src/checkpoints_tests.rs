@@ -2,7 +2,7 @@ use super::*;
 use crate::checkpoint::TrainingState;
 use crate::loss::LossTerms;
 use crate::record::IntervalSums;
-use crate::{BestModel, Ema, Optimizer, OptimizerConfig};
+use crate::{BestModel, Ema, Kept, Optimizer, OptimizerConfig};
 
 fn layout() -> ParameterLayout {
     ParameterLayout::new([
@@ -59,7 +59,7 @@ fn checkpoint<T: Real>(epoch: u64, batch: u64, accumulation: u32) -> Checkpoint<
             config: "train:\n  num_epochs: 3\n".to_owned(),
             dataset_info: serde_json::json!({ "cutoff_distance_angstrom": 5.0 }),
         },
-        best: Some(parameters.iter().map(|&x| x + x).collect()),
+        best: Some(Kept::Memory(parameters.iter().map(|&x| x + x).collect())),
         parameters,
         optimizer: optimizer.state().clone(),
         ema,
@@ -83,7 +83,7 @@ fn saved(directory: &Path, epochs: impl IntoIterator<Item = u64>) -> Checkpoints
     let checkpoints = open(directory);
     for epoch in epochs {
         checkpoints
-            .save(&layout(), &checkpoint::<f32>(epoch, 0, 1).view())
+            .save(&layout(), &checkpoint::<f32>(epoch, 0, 1).view().unwrap())
             .unwrap();
     }
     checkpoints
@@ -104,7 +104,9 @@ fn what_is_restored_equals_what_was_saved_bit_for_bit() {
         let directory = tempfile::tempdir().unwrap();
         let original = checkpoint::<T>(3, batch, accumulation);
         let checkpoints = open(directory.path());
-        checkpoints.save(&layout(), &original.view()).unwrap();
+        checkpoints
+            .save(&layout(), &original.view().unwrap())
+            .unwrap();
         let restored = checkpoints
             .restore::<T>(&config(directory.path()), &layout())
             .unwrap();

@@ -67,21 +67,25 @@ impl<T: Real> Ema<T> {
         }
     }
 
-    /// The unbiased average; `None` before the first update.
-    pub fn debiased(&self) -> Option<Vec<T>> {
+    /// Replaces the content of a buffer by the unbiased average; false before the first update.
+    pub fn debias_into(&self, buffer: &mut Vec<T>) -> bool {
         if self.updates == 0 {
-            return None;
+            return false;
         }
+        buffer.clear();
         if self.decay == 1.0 {
-            return Some(self.average.clone());
+            buffer.extend_from_slice(&self.average);
+            return true;
         }
         let weight = 1.0 - self.decay.powf(self.updates as f64);
         let weight = T::from_f64(weight);
-        Some(
-            self.average
-                .iter()
-                .map(|&average| average / weight)
-                .collect(),
-        )
+        buffer.extend(self.average.iter().map(|&average| average / weight));
+        true
+    }
+
+    /// The unbiased average; `None` before the first update.
+    pub fn debiased(&self) -> Option<Vec<T>> {
+        let mut values = Vec::new();
+        self.debias_into(&mut values).then_some(values)
     }
 }

@@ -13,9 +13,9 @@ use crate::metric_files::MetricFiles;
 use crate::ranks::together;
 use crate::record::{IntervalSums, MetricRecord, MetricSink};
 use crate::{
-    Change, CheckpointConfig, Checkpoints, Ema, Objective, Observer, Optimizer, OptimizerConfig,
-    Ranks, RanksError, Real, Restored, ResumeRules, SingleRank, TrainError, TrainingLoopConfig,
-    changed_keys, decayed_parameters,
+    Change, CheckpointConfig, Checkpoints, Ema, Kept, Objective, Observer, Optimizer,
+    OptimizerConfig, Ranks, RanksError, Real, Restored, ResumeRules, SingleRank, TrainError,
+    TrainingLoopConfig, changed_keys, decayed_parameters,
 };
 
 /// The configuration of a run, resolved.
@@ -50,6 +50,7 @@ pub struct Trainer<T, O> {
     pub(crate) objective: O,
     pub(crate) layout: ParameterLayout,
     pub(crate) parameters: Vec<T>,
+    /// Between two steps also what is judged or written.
     pub(crate) gradient: Vec<T>,
     pub(crate) optimizer: Optimizer<T>,
     pub(crate) ema: Ema<T>,
@@ -57,7 +58,7 @@ pub struct Trainer<T, O> {
     pub(crate) step: u64,
     pub(crate) learning_rate: f64,
     pub(crate) best: Option<BestModel>,
-    pub(crate) best_parameters: Option<Vec<T>>,
+    pub(crate) best_parameters: Option<Kept<T>>,
     pub(crate) interval: IntervalSums,
     pub(crate) epoch_sums: IntervalSums,
     pub(crate) checkpoints: Option<Checkpoints>,
@@ -213,9 +214,13 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
     }
 
     /// The state as it would be saved now.
-    pub fn checkpoint(&self) -> CheckpointView<'_, T> {
+    ///
+    /// # Errors
+    /// When the parameters of the best model cannot be read.
+    pub fn checkpoint(&self) -> std::io::Result<CheckpointView<'_, T>> {
         let optimizer = self.optimizer.state();
-        CheckpointView {
+        let best = self.best_parameters.as_ref().map(Kept::values);
+        Ok(CheckpointView {
             state: TrainingState {
                 format: FORMAT,
                 program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -239,8 +244,17 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             parameters: &self.parameters,
             optimizer,
             ema: &self.ema,
-            best: self.best_parameters.as_deref(),
-        }
+            best: best.transpose()?,
+        })
+    }
+
+    /// Keeps the parameters of the best model: in the results directory, if there is one.
+    pub(crate) fn keep_best(&mut self, parameters: &[T]) -> Result<(), TrainError> {
+        let directory = self.checkpoints.as_ref().map(Checkpoints::directory);
+        let kept = Kept::new(parameters, directory);
+        let place = directory.unwrap_or(Path::new(""));
+        self.best_parameters = Some(kept.map_err(TrainError::io("write", place))?);
+        Ok(())
     }
 
     /// Saves a checkpoint at the present position, if there is a directory for it.
@@ -249,7 +263,15 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
     /// As [`Checkpoints::save`].
     pub fn save_checkpoint(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         if let Some(checkpoints) = &self.checkpoints {
-            let path = checkpoints.save(&self.layout, &self.checkpoint())?;
+            // the best model takes the place of the gradient
+            self.gradient = Vec::new();
+            let checkpoint = self.checkpoint();
+            let directory = checkpoints.directory();
+            let checkpoint = checkpoint.map_err(TrainError::io("read", directory))?;
+            let saved = checkpoints.save(&self.layout, &checkpoint);
+            drop(checkpoint);
+            self.gradient = vec![T::default(); self.parameters.len()];
+            let path = saved?;
             observer.checkpoint_saved(self.position.epoch, &path);
             self.last_checkpoint = Some(path);
             self.last_saved = Instant::now();

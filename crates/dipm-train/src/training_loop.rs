@@ -1,5 +1,6 @@
 //! The loop: epochs of batches, evaluation after each, the best model, the test.
 
+use std::path::Path;
 use std::time::Instant;
 
 use dipm_data::Batch;
@@ -12,7 +13,7 @@ use crate::objective::BatchStream;
 use crate::observer::{Pass, Progress};
 use crate::ranks::{together, where_true};
 use crate::record::{EpochThroughput, EvaluationRecord, IntervalSums, MetricRecord};
-use crate::{Batches, Objective, Observer, Real, TrainError, Trainer};
+use crate::{Batches, Checkpoints, Objective, Observer, Real, TrainError, Trainer};
 
 /// The data sets of a run.
 #[derive(Clone, Copy)]
@@ -96,13 +97,21 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             together(&mut *self.ranks, saved)?;
         }
         let parameters = match &self.best_parameters {
-            Some(best) => best.clone(),
+            Some(best) => {
+                let mut parameters = std::mem::take(&mut self.gradient);
+                let read = best.read_into(&mut parameters);
+                let directory = self.checkpoints.as_ref().map(Checkpoints::directory);
+                let place = directory.unwrap_or(Path::new(""));
+                read.map_err(TrainError::io("read", place))?;
+                parameters
+            }
             None => self.judged_parameters().0,
         };
         let test = match data.test {
             Some(test) => self.test(test, &parameters, observer)?,
             None => None,
         };
+        self.gradient = vec![T::default(); self.parameters.len()];
         self.sinks.iter_mut().try_for_each(|sink| sink.finish())?;
         Ok(Outcome::Finished(Box::new(TrainedModel {
             parameters,
@@ -208,13 +217,15 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         }
     }
 
-    /// The parameters that are judged now, and whether they are averaged ones.
-    fn judged_parameters(&self) -> (Vec<T>, bool) {
+    /// The parameters that are judged now, in the memory of the gradient, and whether they are averaged
+    /// ones.
+    fn judged_parameters(&mut self) -> (Vec<T>, bool) {
+        let mut parameters = std::mem::take(&mut self.gradient);
         let wanted = self.config.training.use_ema_params_for_eval;
-        let (parameters, averaged) = match self.ema.debiased() {
-            Some(averaged) if wanted => (averaged, true),
-            _ => (self.parameters.clone(), false),
-        };
+        let averaged = wanted && self.ema.debias_into(&mut parameters);
+        if !averaged {
+            parameters.copy_from_slice(&self.parameters);
+        }
         (self.objective.as_saved(parameters), averaged)
     }
 
@@ -231,7 +242,20 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             pass: Pass::Validation,
             averaged,
         };
-        let Some(mut record) = self.evaluate(&evaluation, &parameters, observer)? else {
+        let judged = self.judge(&evaluation, &parameters, training, observer);
+        self.gradient = parameters;
+        judged
+    }
+
+    /// Evaluates parameters, and keeps them if they are the best.
+    fn judge(
+        &mut self,
+        evaluation: &Evaluation,
+        parameters: &[T],
+        training: Option<(IntervalSums, Instant)>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let Some(mut record) = self.evaluate(evaluation, parameters, observer)? else {
             tracing::warn!("the validation set is empty: no best model is selected");
             return Ok(());
         };
@@ -249,7 +273,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             .map_or(f64::INFINITY, |best| best.loss_terms.weighted(&weights));
         if loss < best_loss {
             self.best = Some(BestModel { epoch, loss_terms });
-            self.best_parameters = Some(parameters);
+            self.keep_best(parameters)?;
         }
         match self.best {
             None => Ok(()),

@@ -164,8 +164,10 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
             .map(|(name, field)| (name.clone(), field.shape()));
         TrainingStep {
             model: Model {
+                config: model.config.clone(),
+                dataset_info: model.dataset_info.clone(),
+                predict_stress: model.predict_stress,
                 parameters: Vec::new(),
-                ..model.clone()
             },
             layout: ParameterLayout::new(shapes),
             has_stress_term: fields.stress.is_some(),
@@ -192,7 +194,8 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
         &mut self.training
     }
 
-    /// Bytes that loss and gradient, and an evaluation, take for a batch, one at a time; nothing is taken yet.
+    /// Bytes that loss and gradient, and an evaluation, take for a batch, one at a time and beside parameters
+    /// and gradient; nothing is taken yet.
     ///
     /// # Errors
     /// As [`Objective::gradient`].
@@ -207,11 +210,13 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
         let inputs = BatchInputs::new(&self.model, batch)?;
         let bindings = inputs.bind(batch, Bindings::new());
         let bindings = bind_parameters(bindings, &self.parameters, parameters);
-        let evaluation = self.evaluation.memory_needed(&bindings);
+        let evaluation = self.evaluation.memory_needed(&bindings, &[]);
         let inputs = inputs.with_noise(&self.noise, batch, NoiseKey::default());
         let bindings = inputs.bind(batch, loss_inputs.bind(Bindings::new()));
         let bindings = bind_parameters(bindings, &self.parameters, parameters);
-        let training = self.training.memory_needed(&bindings);
+        let gradients = self.parameters.iter();
+        let gradients: Vec<_> = gradients.filter_map(|p| p.gradient.as_deref()).collect();
+        let training = self.training.memory_needed(&bindings, &gradients);
         Ok([
             training.map_err(ModelError::from)?,
             evaluation.map_err(ModelError::from)?,
@@ -245,25 +250,33 @@ pub fn flat_parameters<T: Real>(model: &Model) -> Vec<T> {
     values.map(T::from_f64).collect()
 }
 
-/// The model with the values of a flat buffer, rounded to the precision of its parameters.
+/// The same, taken out of the model, which is left without parameters.
+pub fn take_parameters<T: Real>(model: &mut Model) -> Vec<T> {
+    let mut flat = Vec::with_capacity(model.num_parameters());
+    for parameter in std::mem::take(&mut model.parameters) {
+        flat.extend(parameter.values.iter().map(T::from_f64));
+    }
+    flat
+}
+
+/// A model, of which everything but the parameters is used, with the values of a flat buffer, rounded to the
+/// precision that its options say.
 ///
 /// # Panics
-/// When the buffer is that of another model.
-pub fn with_parameters<T: Real>(model: &Model, flat: &[T]) -> Model {
-    assert_eq!(
-        flat.len(),
-        model.num_parameters(),
-        "values of another model"
-    );
-    let mut model = model.clone();
-    let mut rest = flat;
-    for parameter in &mut model.parameters {
-        let (values, tail) = rest.split_at(parameter.values.len());
-        rest = tail;
-        let values = values.iter().map(|value| value.to_f64());
-        parameter.values = Values::new(parameter.values.precision(), values);
+/// When the buffer is that of another layout.
+pub fn with_parameters<T: Real>(model: &Model, layout: &ParameterLayout, flat: &[T]) -> Model {
+    let precision = model.config.param_dtype().precision();
+    let parameter = |(name, shape, values): (&str, &[usize], &[T])| Parameter {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        values: Values::new(precision, values.iter().map(|x| x.to_f64())),
+    };
+    Model {
+        config: model.config.clone(),
+        dataset_info: model.dataset_info.clone(),
+        predict_stress: model.predict_stress,
+        parameters: layout.split(flat).map(parameter).collect(),
     }
-    model
 }
 
 /// Adds the parameters of a flat buffer to the bindings, by their names in the layout.
@@ -306,14 +319,18 @@ impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
         let bindings = inputs.bind(batch, loss_inputs.bind(Bindings::new()));
         let bindings = bind_parameters(bindings, &self.parameters, parameters);
         self.evaluation.release_memory();
-        self.training.run(&bindings).map_err(ModelError::from)?;
+        let mut rest = gradient;
+        let mut gradients = Vec::with_capacity(self.parameters.len());
         for parameter in &self.parameters {
-            let target = &mut gradient[parameter.range.clone()];
+            let target;
+            (target, rest) = rest.split_at_mut(parameter.range.len());
             match &parameter.gradient {
-                Some(output) => target.copy_from_slice(self.training.output(output)),
+                Some(output) => gradients.push((output.as_str(), target)),
                 None => target.fill(T::default()),
             }
         }
+        let run = self.training.run_into(&bindings, gradients);
+        run.map_err(ModelError::from)?;
         let term = |name, known| {
             if known {
                 self.training.output(name)[0].to_f64()
@@ -370,16 +387,6 @@ impl<T: Real + dipm_models::Real> Objective<T> for TrainingStep<T> {
     }
 
     fn model(&self, parameters: &[T]) -> Option<Model> {
-        let named = self.layout.split(parameters);
-        let precision = self.model.config.param_dtype().precision();
-        let parameter = |(name, shape, values): (&str, &[usize], &[T])| Parameter {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            values: Values::new(precision, values.iter().map(|x| x.to_f64())),
-        };
-        Some(Model {
-            parameters: named.map(parameter).collect(),
-            ..self.model.clone()
-        })
+        Some(with_parameters(&self.model, &self.layout, parameters))
     }
 }

@@ -6,8 +6,9 @@ mod damage;
 use std::path::Path;
 
 use dipm_train::{
-    BestModel, Checkpoint, CheckpointConfig, Checkpoints, DataPosition, Ema, LossTerms, Optimizer,
-    OptimizerConfig, ParameterLayout, TrainingState, checkpoint::FORMAT, record::IntervalSums,
+    BestModel, Checkpoint, CheckpointConfig, Checkpoints, DataPosition, Ema, Kept, LossTerms,
+    Optimizer, OptimizerConfig, ParameterLayout, TrainingState, checkpoint::FORMAT,
+    record::IntervalSums,
 };
 
 #[global_allocator]
@@ -53,7 +54,7 @@ fn checkpoint() -> Checkpoint<f32> {
             config: "train:\n  num_epochs: 3\n".to_owned(),
             dataset_info: serde_json::json!({ "cutoff_distance_angstrom": 5.0 }),
         },
-        best: Some(parameters.clone()),
+        best: Some(Kept::Memory(parameters.clone())),
         parameters,
         optimizer: optimizer.state().clone(),
         ema,
@@ -74,7 +75,9 @@ fn survive(name: &'static str, file: &'static str, beginnings: &[&[u8]]) {
     let directory = tempfile::tempdir().unwrap();
     let config = config(directory.path());
     let checkpoints = Checkpoints::open(&config).unwrap().unwrap();
-    let path = checkpoints.save(&layout(), &checkpoint().view()).unwrap();
+    let path = checkpoints
+        .save(&layout(), &checkpoint().view().unwrap())
+        .unwrap();
     let samples = [std::fs::read(path.join(file)).unwrap()];
     let bounds = damage::Bounds {
         cases: 4000,

@@ -249,6 +249,9 @@ fn a_run_killed_at_arbitrary_moments_and_resumed_changes_no_bit() {
         .unwrap();
     assert_eq!(restored.checkpoint.parameters, whole.parameters());
     assert_eq!(&restored.checkpoint.ema, whole.ema());
-    assert_eq!(restored.checkpoint.best.unwrap(), expected.parameters);
+    assert_eq!(
+        *restored.checkpoint.best.unwrap().values().unwrap(),
+        expected.parameters
+    );
     assert_eq!(restored.checkpoint.state.best, expected.best);
 }

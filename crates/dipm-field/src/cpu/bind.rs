@@ -2,7 +2,7 @@
 
 use super::lanes::Number;
 use super::tile::Inverse;
-use crate::plan::lower::{Kernel, Program, Source};
+use crate::plan::lower::{Program, Source, Step};
 use crate::{Bindings, FieldError, Map, Space};
 
 /// The data of a batch, checked against a plan.
@@ -80,20 +80,13 @@ pub(crate) fn bind<T: Number>(
         let (source, target) = (rows_of(map.source()), rows_of(map.target()));
         check_map(map, targets, source, target)?;
         bound.maps.push(targets.as_ptr());
-        let needs_inverse = program.steps.iter().any(
-            |step| matches!(step.kernel, Kernel::ContractInto(m) | Kernel::ContractBlocks(m) | Kernel::FoldInto(_, m) if m == map),
-        );
+        let needs_inverse = (program.steps.iter()).any(|step| step.inverse() == Some(map));
         bound.inverses.push(if needs_inverse {
             inverse(targets, target)
         } else {
             Inverse::default()
         });
-        if map == Map::Receiver
-            && program
-                .steps
-                .iter()
-                .any(|step| matches!(step.kernel, Kernel::FoldReceiver(_)))
-        {
+        if map == Map::Receiver && program.steps.iter().any(Step::is_by_receiver) {
             bound.receiver_bounds = inverse(targets, target).bounds;
         }
     }

@@ -1,5 +1,5 @@
-//! Σ over many rows of outer products whose matrix is too large for partial sums: the matrix is cut
-//! into blocks, and each block is computed at once from all rows.
+//! Σ over many rows of outer products: the matrix is cut into blocks, and each block is computed at
+//! once from all rows.
 //!
 //! Both operands are packed, some rows at a time, into panels that the innermost loop reads from
 //! beginning to end; one block of `TALL` × two vectors of the matrix is kept in registers.
@@ -66,18 +66,17 @@ impl Blocks {
     }
 }
 
-/// Computes one block of c `[k, n]` = Σ_r a\[r\]ᵀ b\[r\].
+/// Computes one block of c `[k, n]` = Σ_r a\[r\]ᵀ b\[r\], which is added to what is there if `add`.
 ///
 /// # Safety
 /// All rows must be readable over their length, `c` writable; `scratch` must have
 /// [`Blocks::scratch`] numbers.
 #[inline(always)]
 pub(crate) unsafe fn outer_products<L: Lanes>(
-    blocks: &Blocks,
-    number: usize,
+    (blocks, number): (&Blocks, usize),
     a: Rows<'_, Base<L::T>>,
     b: Rows<'_, Base<L::T>>,
-    c: *mut L::T,
+    (c, add): (*mut L::T, bool),
     scratch: *mut L::T,
 ) {
     unsafe {
@@ -107,7 +106,7 @@ pub(crate) unsafe fn outer_products<L: Lanes>(
                     let a = left.add(i * a_panel);
                     let height = (rows - i * tall).min(tall);
                     let c = c.add(i * tall * ldc + j * wide);
-                    let to = (c, ldc, first > 0);
+                    let to = (c, ldc, add || first > 0);
                     if L::WIDE {
                         block::<L, TALL>(a, b, depth, to, (height, width));
                     } else {
@@ -209,10 +208,17 @@ unsafe fn block<L: Lanes, const M: usize>(
                 for (v, mut value) in sum.into_iter().enumerate() {
                     let p = c.wrapping_add(i * ldc + v * L::N);
                     let left = width.saturating_sub(v * L::N).min(L::N);
-                    if add {
-                        value = L::add(L::load_part(p, left), value);
+                    if left == L::N {
+                        if add {
+                            value = L::add(L::load(p), value);
+                        }
+                        L::store(p, value);
+                    } else {
+                        if add {
+                            value = L::add(L::load_part(p, left), value);
+                        }
+                        L::store_part(p, left, value);
                     }
-                    L::store_part(p, left, value);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Steps of the plan made ready for kernels: loops collapsed, offsets and programs computed.
 
+use super::contract;
 use super::expression::ExpressionProgram;
 use super::gemm::Blocks;
 use super::product::ProductProgram;
@@ -8,10 +9,14 @@ use crate::functions::{Binary, Unary};
 use crate::plan::access::{Access, Rows, dense_strides};
 use crate::plan::lower::{Fold, Kernel, Step};
 use crate::plan::place::Place;
-use crate::{Half, Map, Plan, Space};
+use crate::{Half, Map, Plan, ProductTable, Space};
+
+/// Smaller side, and entries, from which on a matrix makes packing its operands worthwhile.
+const PACKED_SIDE: usize = 12;
+const PACKED_MATRIX: usize = 1 << 11;
 
 /// Where an operand is read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Operand {
     pub value: usize,
     pub place: Place,
@@ -30,6 +35,15 @@ pub(crate) enum OperandRows {
     Via(usize),
 }
 
+/// Which products are added up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sum {
+    /// Those of the edges of a receiver in the tile.
+    Receivers,
+    /// Those of the rows that a map, by its number, sends to a row of the tile.
+    Rows(usize),
+}
+
 /// What to do, with everything that does not depend on the batch.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
@@ -44,19 +58,41 @@ pub(crate) enum Work {
     Concat(Vec<(Nest, usize)>),
     SumAxes(Nest),
     MaxAxes(Nest),
-    Contract(Contraction),
-    /// With the offset of the output in the accumulators.
-    ContractAll(Contraction, usize),
+    /// With the value that holds the matrix in strips where it is laid out so.
+    Contract(Contraction, Option<usize>),
+    /// The matrix of a contraction in strips, see [`super::strips`].
+    Strips(Contraction),
+    /// With the blocks to compute unless the matrix is small, and the offset of the output in the
+    /// accumulators.
+    ContractAll(Contraction, Option<Blocks>, usize),
     ContractInto(Contraction, usize),
     /// With the space of the rows, and the map to the rows of the output unless there is only one.
     ContractBlocks(Contraction, Blocks, Space, Option<usize>),
-    Product(Box<ProductProgram>),
+    /// The terms with their numbers of operands, and what is added up.
+    Product(Vec<(ProductProgram, usize)>, Option<Sum>),
     /// With the offset of the output in the accumulators.
     SumAll(usize),
     FoldReceiver(Fold),
     FoldInto(Fold, usize),
     Pack(Half),
     Unpack(Half),
+}
+
+impl Work {
+    /// Numbers of scratch that the kernel needs beside the tile's, for numbers of `size` bytes.
+    pub fn kernel_scratch(&self, size: usize) -> usize {
+        match self {
+            Self::Contract(..) => contract::scratch(size),
+            Self::ContractAll(_, Some(blocks), _) | Self::ContractBlocks(_, blocks, ..) => {
+                blocks.scratch()
+            }
+            Self::Product(terms, _) => {
+                let needed = terms.iter().map(|term| term.0.scratch());
+                needed.max().unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// Sizes and leading offsets of a contraction.
@@ -68,6 +104,8 @@ pub(crate) struct Contraction {
     pub leads: [Vec<usize>; 2],
     /// Stride between the rows of the matrix.
     pub matrix_stride: usize,
+    /// Stride between its columns: 1, or its rows lie side by side.
+    pub column_stride: usize,
 }
 
 /// A step, ready to run.
@@ -79,8 +117,10 @@ pub(crate) struct Instruction {
     pub output: usize,
     pub output_place: Place,
     pub width: usize,
-    /// Floating-point operations per row of the domain.
+    /// Floating-point operations per row of the space that is worked through.
     pub operations: usize,
+    /// The domain, or what its rows are sums over.
+    pub worked_through: Space,
 }
 
 /// Makes the instructions of one group; `accumulators` grows by what they add up over all rows.
@@ -169,14 +209,21 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
             let (k, n) = (w.shape[0], w.shape[1]);
             let to: Vec<usize> = (0..width / n).map(|lead| lead * n).collect();
             let leads = [leading_offsets(x), to];
-            Work::Contract(Contraction {
+            let sizes = Contraction {
                 k,
                 n,
                 leads,
                 matrix_stride: w.strides[0],
-            })
+                column_stride: w.last_stride(),
+            };
+            Work::Contract(sizes, None)
         }
-        Kernel::ContractAll => Work::ContractAll(rows_contraction(step), accumulate()),
+        Kernel::ContractAll => {
+            let sizes = rows_contraction(step);
+            let is_small = sizes.k.min(sizes.n) < PACKED_SIDE || width < PACKED_MATRIX;
+            let blocks = (!is_small).then(|| Blocks::new(sizes.k, sizes.n));
+            Work::ContractAll(sizes, blocks, accumulate())
+        }
         Kernel::ContractInto(map) => Work::ContractInto(rows_contraction(step), map_number(*map)),
         Kernel::ContractBlocks(map) => {
             let number = (!matches!(map, Map::All(_))).then(|| map_number(*map));
@@ -185,19 +232,23 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         }
         Kernel::Product { table, open } => {
             let table = &program.tables[*table];
-            let strides: Vec<usize> = step
-                .operands
-                .iter()
-                .map(|access| access.strides[0])
-                .collect();
-            let channels = step
-                .operands
-                .iter()
-                .find_map(|x| x.shape.get(1).copied())
-                .unwrap_or(1);
-            Work::Product(Box::new(ProductProgram::new(
-                table, *open, &strides, channels,
-            )))
+            let program = product(table, *open, &step.operands);
+            Work::Product(vec![(program, step.operands.len())], None)
+        }
+        Kernel::ProductSum { terms, map } => {
+            let mut operands = &step.operands[..];
+            let programs = terms.iter().map(|term| {
+                let (own, others) = operands.split_at(term.num_operands);
+                operands = others;
+                let program = product(&program.tables[term.table], term.open, own);
+                (program, term.num_operands)
+            });
+            let programs = programs.collect();
+            let sum = match map {
+                Map::Receiver => Sum::Receivers,
+                map => Sum::Rows(map_number(*map)),
+            };
+            Work::Product(programs, Some(sum))
         }
         Kernel::SumAll => Work::SumAll(accumulate()),
         Kernel::FoldReceiver(fold) => Work::FoldReceiver(*fold),
@@ -206,12 +257,13 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         Kernel::Unpack(half) => Work::Unpack(*half),
     };
     let operations = match &work {
-        Work::Contract(c)
-        | Work::ContractAll(c, _)
+        Work::Contract(c, _)
+        | Work::ContractAll(c, ..)
         | Work::ContractInto(c, _)
         | Work::ContractBlocks(c, ..) => 2 * c.k * c.n * c.leads[0].len(),
-        Work::Product(program) => 2 * program.operations,
+        Work::Product(terms, _) => terms.iter().map(|term| 2 * term.0.operations).sum(),
         Work::Concat(_) | Work::Copy(_) | Work::Pad(..) | Work::Pack(_) | Work::Unpack(_) => 0,
+        Work::Strips(_) => 0,
         Work::Expression(program) => width * program.operations(),
         Work::SumAxes(nest) | Work::MaxAxes(nest) => nest.lengths.iter().product(),
         _ => width,
@@ -224,7 +276,14 @@ fn instruction(plan: &Plan, index: usize, accumulators: &mut usize) -> Instructi
         output_place: plan.placement.places[step.output],
         width,
         operations,
+        worked_through: step.inverse().map_or(step.domain, Map::source),
     }
+}
+
+fn product(table: &ProductTable, open: usize, operands: &[Access]) -> ProductProgram {
+    let strides: Vec<usize> = operands.iter().map(|access| access.strides[0]).collect();
+    let channels = operands.iter().find_map(|x| x.shape.get(1).copied());
+    ProductProgram::new(table, open, &strides, channels.unwrap_or(1))
 }
 
 /// Distance between rows of an operand, where they are evenly spaced.
@@ -280,5 +339,6 @@ fn rows_contraction(step: &Step) -> Contraction {
         n: step.shape[1],
         leads: [leading_offsets(x), leading_offsets(y)],
         matrix_stride: step.shape[1],
+        column_stride: 1,
     }
 }

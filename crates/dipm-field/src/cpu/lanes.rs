@@ -50,7 +50,8 @@ pub(crate) mod sealed {
         const EXP_RANGE: (Self, Self);
         /// ln 2 as a short leading part and the rest.
         const LN2: (Self, Self);
-        /// 1/n! for the terms of eʳ, |r| ≤ ln 2 / 2, that the precision needs, highest first.
+        /// 1/n! for the terms of eʳ, |r| ≤ ln 2 / 2, that the precision needs, highest first; an even number
+        /// of them, down to 1/0!.
         const EXP_TERMS: &'static [Self];
         const LOG2_E: Self;
         fn sin(self) -> Self;
@@ -222,14 +223,23 @@ pub(crate) trait Lanes: Copy {
             let (low, high) = Self::T::EXP_RANGE;
             let x = Self::min(Self::splat(high), Self::max(Self::splat(low), x));
             let n = Self::round(Self::mul(x, Self::splat(Self::T::LOG2_E)));
-            let minus_n = Self::sub(Self::splat(Self::T::ZERO), n);
-            let r = Self::fma(minus_n, Self::splat(Self::T::LN2.0), x);
-            let r = Self::fma(minus_n, Self::splat(Self::T::LN2.1), r);
+            let minus = |x: Self::T| Self::T::ZERO - x;
+            let r = Self::fma(n, Self::splat(minus(Self::T::LN2.0)), x);
+            let r = Self::fma(n, Self::splat(minus(Self::T::LN2.1)), r);
+            // even and odd powers side by side, since each step waits for the one before
+            let square = Self::mul(r, r);
             let terms = Self::T::EXP_TERMS;
-            let mut sum = Self::splat(terms[0]);
-            for &term in &terms[1..] {
-                sum = Self::fma(sum, r, Self::splat(term));
+            let (mut odd, mut even) = (Self::splat(terms[0]), Self::splat(terms[1]));
+            let mut next = 2;
+            while next + 2 < terms.len() {
+                odd = Self::fma(odd, square, Self::splat(terms[next]));
+                even = Self::fma(even, square, Self::splat(terms[next + 1]));
+                next += 2;
             }
+            odd = Self::fma(odd, square, Self::splat(terms[next]));
+            // the largest term, 1, is added last, so that only this sum is rounded at its magnitude
+            let above = Self::fma(odd, r, Self::mul(even, square));
+            let sum = Self::add(above, Self::splat(terms[next + 1]));
             Self::mul(sum, Self::two_to(n))
         }
     }

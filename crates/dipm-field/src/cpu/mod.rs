@@ -17,6 +17,7 @@ mod pointwise;
 mod product;
 mod profile;
 mod rows;
+mod strips;
 mod tile;
 mod view;
 
@@ -44,9 +45,14 @@ const MAX_CHUNKS: usize = 16;
 /// Fewest rows that are worth a partial sum of their own.
 const MIN_CHUNK_ROWS: usize = 64;
 
+/// Offset of what does not lie in the arena.
+const ELSEWHERE: usize = usize::MAX;
+
 /// A group ready to run.
 struct Stage {
     domain: Space,
+    /// What lays out its large matrices before it runs, if there are many rows.
+    strips: Option<Box<Stage>>,
     /// Whether instructions are cut into blocks of their outputs, and not into rows of the domain.
     in_blocks: bool,
     instructions: Vec<Instruction>,
@@ -62,6 +68,32 @@ struct Stage {
     allocate: Vec<usize>,
     release: Vec<usize>,
     nanoseconds: u64,
+}
+
+impl Stage {
+    /// A stage without instructions, which are to be cut into blocks of their outputs.
+    fn in_blocks(domain: Space) -> Self {
+        Self {
+            domain,
+            strips: None,
+            in_blocks: true,
+            instructions: vec![],
+            scratch_width: 0,
+            least_rows: 0,
+            accumulators: 0,
+            totals: vec![],
+            sums_by_receiver: false,
+            allocate: vec![],
+            release: vec![],
+            nanoseconds: 0,
+        }
+    }
+
+    /// The stage that lays out matrices, if that is worthwhile for the rows of a batch.
+    fn strips(&self, rows: &[(Space, usize)]) -> Option<&Stage> {
+        let is_worthwhile = strips::is_worthwhile(rows_of(rows, self.domain));
+        self.strips.as_deref().filter(|_| is_worthwhile)
+    }
 }
 
 /// A range of rows: for edges also the receivers they belong to. Or one block of one instruction.
@@ -81,8 +113,12 @@ pub struct Executor<T> {
     set: InstructionSet,
     constants: Vec<Vec<T>>,
     arena: Arena<T>,
+    /// Sizes of the matrices in strips, which are values after those of the plan.
+    strips: Vec<usize>,
     /// Offset of each stored value in the arena.
     offsets: Vec<usize>,
+    /// Values that the caller keeps, in order of their numbers.
+    outside: Vec<usize>,
     /// Rows of each space that `offsets` was made for.
     rows: Vec<(Space, usize)>,
     accumulator_offsets: Vec<usize>,
@@ -112,29 +148,28 @@ impl<T: Scalar> Executor<T> {
             last_group[*value] = usize::MAX;
         }
         let mut kernel_scratch = 0;
+        let mut strips = vec![];
         let mut stages = vec![];
         for (number, group) in plan.placement.groups.iter().enumerate() {
             let mut accumulators = 0;
-            let instructions = instructions(&plan, number, &mut accumulators);
+            let mut instructions = instructions(&plan, number, &mut accumulators);
+            let num_values = program.values.len();
+            let layout = strips::stage(group.domain, &mut instructions, num_values, &mut strips);
             let mut totals = vec![];
             let mut least_rows = 16;
             for instruction in &instructions {
                 match &instruction.work {
-                    Work::ContractAll(_, at) | Work::SumAll(at) => {
+                    Work::ContractAll(_, _, at) | Work::SumAll(at) => {
                         totals.push((*at, instruction.output, instruction.width));
                     }
-                    Work::Product(product) => {
-                        kernel_scratch = kernel_scratch.max(product.scratch());
-                    }
-                    Work::Contract(sizes) if sizes.k * sizes.n >= LARGE_MATRIX => {
+                    Work::Contract(sizes, _) if sizes.k * sizes.n >= LARGE_MATRIX => {
                         let rows = LARGE_MATRIX_ROWS.div_ceil(sizes.leads[0].len());
                         least_rows = least_rows.max(rows.next_multiple_of(16));
                     }
-                    Work::ContractBlocks(_, blocks, ..) => {
-                        kernel_scratch = kernel_scratch.max(blocks.scratch());
-                    }
                     _ => {}
                 }
+                let scratch = instruction.work.kernel_scratch(size_of::<T>());
+                kernel_scratch = kernel_scratch.max(scratch);
             }
             let allocate = instructions
                 .iter()
@@ -148,10 +183,12 @@ impl<T: Scalar> Executor<T> {
                 .collect();
             stages.push(Stage {
                 domain: group.domain,
+                strips: layout,
                 in_blocks: group.in_blocks,
-                sums_by_receiver: instructions
+                sums_by_receiver: group
+                    .steps
                     .iter()
-                    .any(|instruction| matches!(instruction.work, Work::FoldReceiver(_))),
+                    .any(|&step| program.steps[step].is_by_receiver()),
                 instructions,
                 scratch_width: group.scratch_width,
                 least_rows,
@@ -175,7 +212,8 @@ impl<T: Scalar> Executor<T> {
             })
             .collect();
         Self {
-            offsets: vec![0; program.values.len()],
+            offsets: vec![0; program.values.len() + strips.len()],
+            strips,
             accumulator_offsets: vec![0; stages.len()],
             plan,
             stages,
@@ -183,6 +221,7 @@ impl<T: Scalar> Executor<T> {
             set,
             constants,
             arena: Arena::new(),
+            outside: vec![],
             rows: vec![],
             workspaces: vec![],
             kernel_scratch,
@@ -206,8 +245,42 @@ impl<T: Scalar> Executor<T> {
     /// # Errors
     /// When data that the plan reads are missing or do not fit together.
     pub fn run(&mut self, bindings: &Bindings<'_, T>) -> Result<(), FieldError> {
+        self.run_into(bindings, vec![])
+    }
+
+    /// The same with the named outputs written to memory of the caller, `[rows, shape…]` each;
+    /// [`Executor::output`] gives the others only.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    ///
+    /// # Panics
+    /// When the plan has no output of such a name, or it has another size.
+    pub fn run_into(
+        &mut self,
+        bindings: &Bindings<'_, T>,
+        outputs: Vec<(&str, &mut [T])>,
+    ) -> Result<(), FieldError> {
         let bound = bind::bind(&self.plan.program, bindings)?;
-        if self.rows != bound.rows {
+        let mut outside: Vec<(usize, &mut [T])> = vec![];
+        // outputs that are one and the same value are written once and copied
+        let mut copies: Vec<(usize, &mut [T])> = vec![];
+        for (name, memory) in outputs {
+            let value = self.value_of_output(name);
+            assert_eq!(
+                memory.len(),
+                self.output_size(value, &bound.rows),
+                "size of `{name}`"
+            );
+            match outside.iter().any(|known| known.0 == value) {
+                true => copies.push((value, memory)),
+                false => outside.push((value, memory)),
+            }
+        }
+        outside.sort_by_key(|output| output.0);
+        let is_known = outside.iter().map(|output| &output.0).eq(&self.outside);
+        if self.rows != bound.rows || !is_known {
+            self.outside = outside.iter().map(|output| output.0).collect();
             let length = self.lay_out(&bound);
             self.arena.reserve(length);
             self.rows.clone_from(&bound.rows);
@@ -224,7 +297,7 @@ impl<T: Scalar> Executor<T> {
         }
         let arena = self.arena.pointer();
         let values = &self.plan.program.values;
-        let bases: Vec<*mut T> = values
+        let mut bases: Vec<*mut T> = values
             .iter()
             .enumerate()
             .map(|(index, value)| match value.source {
@@ -233,15 +306,26 @@ impl<T: Scalar> Executor<T> {
                     self.constants[index].as_ptr().cast_mut()
                 }
                 Source::Nowhere => std::ptr::null_mut(),
+                Source::Step(_) if self.offsets[index] == ELSEWHERE => std::ptr::null_mut(),
                 // SAFETY: offsets of stored values lie inside the arena.
                 Source::Step(_) => unsafe { arena.add(self.offsets[index]) },
             })
             .collect();
-        let stages: Vec<StageRun<'_, T>> = (self.stages.iter())
-            .zip(&self.accumulator_offsets)
+        for (value, memory) in &mut outside {
+            bases[*value] = memory.as_mut_ptr();
+        }
+        let strips = &self.offsets[values.len()..];
+        bases.extend(strips.iter().map(|&at| match at {
+            ELSEWHERE => std::ptr::null_mut(),
+            // SAFETY: as above.
+            at => unsafe { arena.add(at) },
+        }));
+        let mut stages = vec![];
+        for (stage, &at) in self.stages.iter().zip(&self.accumulator_offsets) {
+            let both = stage.strips(&bound.rows).into_iter().chain([stage]);
             // SAFETY: lay_out gave room to the accumulators of every stage in the arena.
-            .map(|(stage, &at)| unsafe { StageRun::new(stage, &bound, arena.add(at)) })
-            .collect();
+            stages.extend(both.map(|stage| unsafe { StageRun::new(stage, &bound, arena.add(at)) }));
+        }
         let context = Context {
             bases: &bases,
             bound: &bound,
@@ -249,33 +333,48 @@ impl<T: Scalar> Executor<T> {
             kernel_scratch: self.kernel_scratch,
             time_steps: self.time_steps,
         };
-        // SAFETY: `bases` points to the bound inputs, the constants and the arena, which was sized for
-        // these row counts; the plan was verified when it was made.
+        // SAFETY: `bases` points to the bound inputs, the constants, the memory of outputs and the arena,
+        // which were sized for these row counts; the plan was verified when it was made.
         let nanoseconds =
             unsafe { parallel::run(&stages, &context, &mut self.workspaces[..threads]) };
         drop(stages);
-        for (stage, time) in self.stages.iter_mut().zip(nanoseconds) {
-            stage.nanoseconds += time;
+        let mut nanoseconds = nanoseconds.into_iter();
+        for stage in &mut self.stages {
+            let runs = 1 + usize::from(stage.strips(&bound.rows).is_some());
+            stage.nanoseconds += nanoseconds.by_ref().take(runs).sum::<u64>();
         }
         self.runs += 1;
+        for (value, memory) in copies {
+            let written = outside.iter().find(|output| output.0 == value);
+            memory.copy_from_slice(written.expect("it was written").1);
+        }
         Ok(())
     }
 
     /// Values of an output of the last run: `[rows, shape…]`.
     ///
     /// # Panics
-    /// When the plan has no output of that name, or nothing was run yet.
+    /// When the plan has no output of that name, it was written to memory of the caller, or nothing was run
+    /// yet.
     pub fn output(&self, name: &str) -> &[T] {
-        let program = &self.plan.program;
-        let value = program
-            .outputs
-            .iter()
-            .find(|output| output.0 == name)
-            .unwrap_or_else(|| panic!("the plan has no output `{name}`"))
-            .1;
-        let rows = rows_of(&self.rows, program.values[value].space);
+        let value = self.value_of_output(name);
+        assert!(!self.outside.contains(&value), "the caller has `{name}`");
         self.arena
-            .slice(self.offsets[value], rows * program.values[value].width)
+            .slice(self.offsets[value], self.output_size(value, &self.rows))
+    }
+
+    fn value_of_output(&self, name: &str) -> usize {
+        let mut outputs = self.plan.program.outputs.iter();
+        let output = outputs.find(|output| output.0 == name);
+        output
+            .unwrap_or_else(|| panic!("the plan has no output `{name}`"))
+            .1
+    }
+
+    /// Numbers in an output.
+    fn output_size(&self, value: usize, rows: &[(Space, usize)]) -> usize {
+        let value = &self.plan.program.values[value];
+        rows_of(rows, value.space) * value.width
     }
 
     /// Gives the memory back that the executor holds, and with it the outputs of the last run; the next
@@ -295,13 +394,24 @@ impl<T: Scalar> Executor<T> {
         self.arena.bytes() + self.workspaces.iter().map(scratch).sum::<usize>()
     }
 
-    /// Bytes that a run on the bound data would hold, with one tile in work on each thread. Nothing is
-    /// taken, but outputs of the last run are no longer there.
+    /// Bytes that a run on the bound data would hold, with one tile in work on each thread and without the
+    /// outputs that the caller keeps. Nothing is taken, but outputs of the last run are no longer there.
     ///
     /// # Errors
     /// As [`Executor::run`].
-    pub fn memory_needed(&mut self, bindings: &Bindings<'_, T>) -> Result<usize, FieldError> {
+    ///
+    /// # Panics
+    /// When the plan has no output of such a name.
+    pub fn memory_needed(
+        &mut self,
+        bindings: &Bindings<'_, T>,
+        outputs: &[&str],
+    ) -> Result<usize, FieldError> {
         let bound = bind::bind(&self.plan.program, bindings)?;
+        let outside = outputs.iter().map(|name| self.value_of_output(name));
+        self.outside = outside.collect();
+        self.outside.sort_unstable();
+        self.outside.dedup();
         let stored = self.lay_out(&bound);
         self.rows.clear();
         let scratch = self.stages.iter().map(|stage| {
@@ -319,14 +429,28 @@ impl<T: Scalar> Executor<T> {
         let values = &self.plan.program.values;
         let mut ranges = Ranges::default();
         let size = |value: usize| rows_of(&bound.rows, values[value].space) * values[value].slots();
+        let strip_size = |value: usize| self.strips[value - values.len()];
+        self.offsets[values.len()..].fill(ELSEWHERE);
         for (number, stage) in self.stages.iter().enumerate() {
+            let strips = stage
+                .strips(&bound.rows)
+                .map_or(&[][..], |strips| &strips.allocate);
+            for &value in strips {
+                self.offsets[value] = ranges.take(strip_size(value));
+            }
             for &value in &stage.allocate {
-                self.offsets[value] = ranges.take(size(value));
+                self.offsets[value] = match self.outside.binary_search(&value) {
+                    Ok(_) => ELSEWHERE,
+                    Err(_) => ranges.take(size(value)),
+                };
             }
             let tiles = tile_ranges(stage, size_of::<T>(), bound);
             let sums = stage.accumulators * chunks(stage, &tiles);
             self.accumulator_offsets[number] = ranges.take(sums);
             ranges.give_back(self.accumulator_offsets[number], sums);
+            for &value in strips {
+                ranges.give_back(self.offsets[value], strip_size(value));
+            }
             for &value in &stage.release {
                 ranges.give_back(self.offsets[value], size(value));
             }
@@ -359,6 +483,7 @@ fn tile_ranges<T>(stage: &Stage, size: usize, bound: &bind::Bound<T>) -> Vec<Til
     if stage.in_blocks {
         let blocks = |instruction: &Instruction| match &instruction.work {
             Work::ContractBlocks(_, blocks, ..) => blocks.len() * rows,
+            Work::Strips(sizes) => sizes.n.div_ceil(strips::BLOCK),
             _ => 0,
         };
         let numbered = stage.instructions.iter().enumerate();

@@ -126,15 +126,19 @@ impl<'a, T: Number> StageRun<'a, T> {
     unsafe fn close(&self, context: &Context<'_, T>) {
         wait_until(|| self.done.load(Ordering::Acquire) == self.num_chunks);
         for &(at, value, width) in &self.stage.totals {
-            for i in 0..width {
-                let mut sum = T::default();
-                for chunk in 0..self.num_chunks {
-                    let from = chunk * self.stage.accumulators + at + i;
-                    // SAFETY: inside the accumulators, which no thread writes any more.
-                    sum = sum + unsafe { *self.accumulators.add(from) };
+            // SAFETY: the value is stored and has one row of `width`, which nothing else points into.
+            let total = unsafe { std::slice::from_raw_parts_mut(context.bases[value], width) };
+            for chunk in 0..self.num_chunks {
+                let from = chunk * self.stage.accumulators + at;
+                // SAFETY: inside the accumulators, which no thread writes any more.
+                let part =
+                    unsafe { std::slice::from_raw_parts(self.accumulators.add(from), width) };
+                if chunk == 0 {
+                    total.copy_from_slice(part);
+                } else {
+                    let pairs = total.iter_mut().zip(part);
+                    pairs.for_each(|(sum, &x)| *sum = *sum + x);
                 }
-                // SAFETY: the value is stored and has one row of `width`.
-                unsafe { *context.bases[value].add(i) = sum };
             }
         }
     }

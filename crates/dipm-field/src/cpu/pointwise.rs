@@ -370,19 +370,24 @@ impl<L: Lanes> Inner<L::T, 1> for On<L, Accumulate> {
             match (to, from) {
                 (0, 1) => {
                     let mut sum = number::<L>(0.0);
-                    while i < length {
-                        let n = (length - i).min(L::N);
-                        sum = L::add(sum, L::load_part(x.add(i), n));
-                        i += n;
+                    while i + L::N <= length {
+                        sum = L::add(sum, L::load(x.add(i)));
+                        i += L::N;
+                    }
+                    if i < length {
+                        sum = L::add(sum, L::load_part(x.add(i), length - i));
                     }
                     *out = *out + L::sum(sum);
                 }
                 (1, 1) => {
-                    while i < length {
-                        let n = (length - i).min(L::N);
+                    while i + L::N <= length {
+                        L::store(out.add(i), L::add(L::load(out.add(i)), L::load(x.add(i))));
+                        i += L::N;
+                    }
+                    if i < length {
+                        let n = length - i;
                         let sum = L::add(L::load_part(out.add(i), n), L::load_part(x.add(i), n));
                         L::store_part(out.add(i), n, sum);
-                        i += n;
                     }
                 }
                 _ => {

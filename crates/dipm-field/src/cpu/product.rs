@@ -9,7 +9,7 @@ mod kernel;
 
 use crate::ProductTable;
 use dense::DenseBlock;
-pub(crate) use kernel::product;
+pub(crate) use kernel::{Rows, Sink, product};
 use std::collections::BTreeMap;
 
 /// An open index, and the indices or offsets of channel operands.

@@ -82,7 +82,8 @@ impl<T: Scalar> Executor<T> {
         let flops: Vec<usize> = {
             let mut flops = vec![0; self.plan.program.steps.len()];
             for instruction in self.stages.iter().flat_map(|stage| &stage.instructions) {
-                flops[instruction.step] = instruction.operations;
+                let rows = rows(instruction.worked_through);
+                flops[instruction.step] = instruction.operations * rows;
             }
             flops
         };
@@ -110,7 +111,7 @@ pub(crate) fn kind(kernel: &Kernel) -> &'static str {
         Kernel::ContractAll | Kernel::ContractInto(_) | Kernel::ContractBlocks(_) => {
             "contract rows"
         }
-        Kernel::Product { .. } => "product",
+        Kernel::Product { .. } | Kernel::ProductSum { .. } => "product",
         Kernel::SumAll | Kernel::FoldReceiver(_) | Kernel::FoldInto(..) => "row sum",
         Kernel::Pack(_) | Kernel::Unpack(_) => "16 bits",
     }

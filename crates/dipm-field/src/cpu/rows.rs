@@ -60,14 +60,21 @@ unsafe fn accumulate<L: Lanes, const MAX: bool>(
             }
             column += 8 * L::N;
         }
-        while column < width {
-            let n = (width - column).min(L::N);
+        while column + L::N <= width {
+            let mut sum = L::load(out.add(column));
+            for row in rows.clone() {
+                sum = join::<L, MAX>(sum, row.load(column));
+            }
+            L::store(out.add(column), sum);
+            column += L::N;
+        }
+        if column < width {
+            let n = width - column;
             let mut sum = L::load_part(out.add(column), n);
             for row in rows.clone() {
                 sum = join::<L, MAX>(sum, row.load_part(column, n));
             }
             L::store_part(out.add(column), n, sum);
-            column += n;
         }
     }
 }

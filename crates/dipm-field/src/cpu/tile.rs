@@ -1,11 +1,13 @@
 //! Running the instructions of a group over one tile of rows.
 
-use super::contract::{self, Rows};
-use super::instruction::{Contraction, Instruction, Operand, OperandRows, Work};
+use super::contract::{self, Matrix, Rows};
+use super::gemm::Blocks;
+use super::instruction::{Contraction, Instruction, Operand, OperandRows, Sum, Work};
 use super::lanes::{Lanes, Number, Portable};
 use super::packed::{self, Packed};
+use super::product::{ProductProgram, Sink};
 use super::view::View;
-use super::{expression, gemm, pointwise, product, rows};
+use super::{expression, gemm, pointwise, product, rows, strips};
 use crate::Space;
 use crate::plan::place::Place;
 
@@ -20,8 +22,12 @@ pub(crate) struct Inverse {
 impl Inverse {
     /// Source rows of a target row.
     pub fn of(&self, target: usize) -> impl ExactSizeIterator<Item = usize> + Clone + '_ {
-        let run = self.bounds[target]..self.bounds[target + 1];
-        self.rows[run].iter().map(|&row| row as usize)
+        self.rows_of(target).iter().map(|&row| row as usize)
+    }
+
+    /// The same, as they are kept.
+    pub fn rows_of(&self, target: usize) -> &[u32] {
+        &self.rows[self.bounds[target]..self.bounds[target + 1]]
     }
 }
 
@@ -177,10 +183,21 @@ unsafe fn run<L: Lanes>(
             }
             Work::SumAxes(nest) => pointwise::sum_axes::<L>(nest, count, out, &[view(0)]),
             Work::MaxAxes(nest) => pointwise::max_axes::<L>(nest, count, out, &[view(0)]),
-            Work::Contract(sizes) => {
-                contract_tile::<L>(sizes, &view(0), &view(1), out, count, workspace);
+            Work::Contract(sizes, strips) => {
+                let bias = match instruction.operands.get(2) {
+                    Some(bias) => tile.view(bias).ptr,
+                    None => std::ptr::null(),
+                };
+                let strips =
+                    strips.map_or(std::ptr::null(), |value| tile.bases[value].cast_const());
+                let matrix = (&view(1), strips);
+                contract_tile::<L>(sizes, &view(0), matrix, (out, bias), count, workspace);
             }
-            Work::ContractAll(sizes, at) => {
+            Work::Strips(sizes) => {
+                let to = tile.bases[instruction.output];
+                strips::lay_out::<L>(sizes, view(0).ptr, tile.first, to);
+            }
+            Work::ContractAll(sizes, None, at) => {
                 let (x, y) = (view(0), view(1));
                 let [left, right] = &mut workspace.offsets;
                 offsets(&x, 0..count, &sizes.leads[0], left);
@@ -198,57 +215,20 @@ unsafe fn run<L: Lanes>(
                     (sizes.k, sizes.n),
                 );
             }
+            Work::ContractAll(sizes, Some(blocks), at) => {
+                let rows = All::Tile(tile.accumulators.add(*at));
+                outer_products::<L>((sizes, blocks), rows, instruction, tile, workspace);
+            }
+            Work::ContractBlocks(sizes, blocks, source, map) => {
+                let rows = All::Rows(*source, *map);
+                outer_products::<L>((sizes, blocks), rows, instruction, tile, workspace);
+            }
             Work::ContractInto(sizes, map) => {
                 contract_into::<L>(sizes, *map, instruction, tile, workspace);
             }
-            Work::ContractBlocks(sizes, blocks, source, map) => {
-                let block = (tile.first / blocks.len(), tile.first % blocks.len());
-                let rows = match map {
-                    None => Ok(0..super::rows_of(tile.spaces, *source)),
-                    Some(map) => Err(tile.inverses[*map].of(block.0)),
-                };
-                let [left, right] = &mut workspace.offsets;
-                let [x, y] = [(0, left), (1, right)].map(|(number, to)| {
-                    let operand = &instruction.operands[number];
-                    let leads = &sizes.leads[number];
-                    let base = match operand.packed {
-                        None => {
-                            let view = tile.whole(operand);
-                            match &rows {
-                                Ok(all) => offsets(&view, all.clone(), leads, to),
-                                Err(some) => offsets(&view, some.clone(), leads, to),
-                            }
-                            gemm::Base::Numbers(view.ptr)
-                        }
-                        Some(half) => {
-                            let view = tile.packed(operand);
-                            match &rows {
-                                Ok(all) => offsets(&view, all.clone(), leads, to),
-                                Err(some) => offsets(&view, some.clone(), leads, to),
-                            }
-                            gemm::Base::Packed(view.ptr, half)
-                        }
-                    };
-                    Rows {
-                        base,
-                        offsets: &to[..],
-                    }
-                });
-                gemm::outer_products::<L>(
-                    blocks,
-                    block.1,
-                    x,
-                    y,
-                    tile.bases[instruction.output].add(block.0 * width),
-                    workspace.kernel.pointer(),
-                );
-            }
-            Work::Product(program) => {
-                let operands = [0, 1, 2, 3, 4].map(|i| {
-                    view(i.min(instruction.operands.len() - 1)) // only the first ones are read
-                });
+            Work::Product(terms, sum) => {
                 let scratch = workspace.kernel.pointer();
-                product::product::<L>(program, count, out, &operands, scratch);
+                products::<L>(terms, *sum, instruction, tile, scratch);
             }
             Work::SumAll(at) => {
                 let x = view(0);
@@ -307,66 +287,60 @@ unsafe fn run<L: Lanes>(
 unsafe fn contract_tile<L: Lanes>(
     sizes: &Contraction,
     x: &View<L::T>,
-    weights: &View<L::T>,
-    (out, width): (*mut L::T, usize),
+    (weights, strips): (&View<L::T>, *const L::T),
+    ((out, width), bias): ((*mut L::T, usize), *const L::T),
     count: usize,
     workspace: &mut Workspace<L::T>,
 ) {
     unsafe {
         let [left, right] = &mut workspace.offsets;
-        let shape = (sizes.k, sizes.n);
-        if weights.index.is_null() {
-            offsets(x, 0..count, &sizes.leads[0], left);
-            let to = View {
-                ptr: out.cast_const(),
-                row_stride: width,
-                index: std::ptr::null(),
-            };
-            offsets(&to, 0..count, &sizes.leads[1], right);
-            let (a, c) = (
-                Rows {
-                    base: x.ptr,
-                    offsets: left,
-                },
-                Rows {
-                    base: out,
-                    offsets: right,
-                },
-            );
-            return contract::contract::<L>(a, (weights.ptr, sizes.matrix_stride), c, shape);
-        }
+        let matrix = |row: u32| {
+            if weights.index.is_null() {
+                0
+            } else {
+                *weights.index.add(row as usize)
+            }
+        };
         // rows that use the same matrix go together
         let order = &mut workspace.order;
         order.clear();
         order.extend(0..count as u32);
-        let matrix = |row: u32| *weights.index.add(row as usize);
-        order.sort_by_key(|&row| matrix(row));
+        if !weights.index.is_null() {
+            order.sort_by_key(|&row| matrix(row));
+        }
         for run in order.chunk_by(|&a, &b| matrix(a) == matrix(b)) {
             left.clear();
             right.clear();
             for &row in run {
                 let from = x.row(row as usize).offset_from(x.ptr) as usize;
                 left.extend(sizes.leads[0].iter().map(|lead| from + lead));
-                right.extend(
-                    sizes.leads[1]
-                        .iter()
-                        .map(|lead| row as usize * width + lead),
-                );
+                let to = row as usize * width;
+                right.extend(sizes.leads[1].iter().map(|lead| to + lead));
             }
-            let b = weights
-                .ptr
-                .add(matrix(run[0]) as usize * weights.row_stride);
-            let (a, c) = (
+            let first = matrix(run[0]) as usize * weights.row_stride;
+            let matrix = if !strips.is_null() {
+                Matrix::Strips(strips)
+            } else if sizes.column_stride != 1 {
+                Matrix::Columns(weights.ptr.add(first), sizes.column_stride)
+            } else {
+                Matrix::Rows(weights.ptr.add(first), sizes.matrix_stride)
+            };
+            contract::contract::<L>(
                 Rows {
                     base: x.ptr,
                     offsets: left,
                 },
-                Rows {
-                    base: out,
-                    offsets: right,
-                },
+                matrix,
+                (
+                    Rows {
+                        base: out,
+                        offsets: right,
+                    },
+                    bias,
+                ),
+                (sizes.k, sizes.n),
+                workspace.kernel.pointer(),
             );
-            contract::contract::<L>(a, (b, sizes.matrix_stride), c, shape);
         }
     }
 }
@@ -404,6 +378,128 @@ unsafe fn contract_into<L: Lanes>(
                 out,
                 (sizes.k, sizes.n),
             );
+        }
+    }
+}
+
+/// Which rows outer products are summed over.
+enum All<T> {
+    /// Those of the tile, added to a matrix.
+    Tile(*mut T),
+    /// All of a space, or those that a map sends to a row of the domain.
+    Rows(Space, Option<usize>),
+}
+
+/// Sums of outer products, as a whole or one block of it. One call of the kernel for both, since it is
+/// inlined.
+#[inline(always)]
+unsafe fn outer_products<L: Lanes>(
+    (sizes, blocks): (&Contraction, &Blocks),
+    all: All<L::T>,
+    instruction: &Instruction,
+    tile: &Tile<'_, L::T>,
+    workspace: &mut Workspace<L::T>,
+) {
+    unsafe {
+        let [left, right] = &mut workspace.offsets;
+        let target = tile.first / blocks.len();
+        let [x, y] = [(0, left), (1, right)].map(|(number, to)| {
+            let operand = &instruction.operands[number];
+            let leads = &sizes.leads[number];
+            let packed = operand.packed.map(|half| (tile.packed(operand), half));
+            let view = match all {
+                All::Tile(_) => tile.view(operand),
+                All::Rows(..) => tile.whole(operand),
+            };
+            macro_rules! offsets_of {
+                ($rows:expr) => {
+                    match &packed {
+                        None => offsets(&view, $rows, leads, to),
+                        Some((view, _)) => offsets(view, $rows, leads, to),
+                    }
+                };
+            }
+            match all {
+                All::Tile(_) => offsets_of!(0..tile.rows),
+                All::Rows(space, None) => offsets_of!(0..super::rows_of(tile.spaces, space)),
+                All::Rows(_, Some(map)) => offsets_of!(tile.inverses[map].of(target)),
+            }
+            let base = match packed {
+                None => gemm::Base::Numbers(view.ptr),
+                Some((view, half)) => gemm::Base::Packed(view.ptr, half),
+            };
+            Rows {
+                base,
+                offsets: &to[..],
+            }
+        });
+        let (numbers, out, adds) = match all {
+            All::Tile(out) => (0..blocks.len(), out, true),
+            All::Rows(..) => {
+                let number = tile.first % blocks.len();
+                let out = tile.bases[instruction.output].add(target * instruction.width);
+                (number..number + 1, out, false)
+            }
+        };
+        for number in numbers {
+            let scratch = workspace.kernel.pointer();
+            gemm::outer_products::<L>((blocks, number), x, y, (out, adds), scratch);
+        }
+    }
+}
+
+/// Products of rows, or their sums. One call of the kernel for all cases, since it is inlined.
+#[inline(always)]
+unsafe fn products<L: Lanes>(
+    terms: &[(ProductProgram, usize)],
+    sum: Option<Sum>,
+    instruction: &Instruction,
+    tile: &Tile<'_, L::T>,
+    scratch: *mut L::T,
+) {
+    unsafe {
+        let width = instruction.width;
+        let (first, bounds) = tile.receivers;
+        let (out, targets) = match sum {
+            Some(Sum::Receivers) => {
+                let out = tile.bases[instruction.output].add(first * width);
+                (out, bounds.len() - 1)
+            }
+            _ => (tile.output(instruction), tile.rows),
+        };
+        let mut calls = 1;
+        if let Some(sum) = sum {
+            rows::clear::<L>(out, targets * width);
+            if let Sum::Rows(_) = sum {
+                calls = tile.rows;
+            }
+        }
+        let mut operands = &instruction.operands[..];
+        for (program, num_operands) in terms {
+            let (own, others) = operands.split_at(*num_operands);
+            operands = others;
+            let mut views = [tile.whole(&own[0]); 5];
+            for (view, operand) in views.iter_mut().zip(own) {
+                *view = match sum {
+                    Some(Sum::Rows(_)) => tile.whole(operand),
+                    _ => tile.view(operand),
+                };
+            }
+            for call in 0..calls {
+                let (rows, sink) = match sum {
+                    None => (product::Rows::first(tile.rows), Sink::rows((out, width))),
+                    Some(Sum::Receivers) => {
+                        let sink = Sink::runs(out, width, bounds);
+                        (product::Rows::first(tile.rows), sink)
+                    }
+                    Some(Sum::Rows(map)) => {
+                        let rows = tile.inverses[map].rows_of(tile.first + call);
+                        let sink = Sink::one(out.add(call * width));
+                        (product::Rows::listed(rows), sink)
+                    }
+                };
+                product::product::<L>(program, rows, sink, &views, scratch);
+            }
         }
     }
 }

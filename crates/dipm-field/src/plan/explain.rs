@@ -22,6 +22,7 @@ impl Plan {
         self.explain_with(&vec![0; self.program.steps.len()], None)
     }
 
+    /// `flops` holds the floating-point operations of every step in a run.
     pub(crate) fn explain_with(&self, flops: &[usize], measured: Option<&Measured<'_>>) -> String {
         let mut text = String::new();
         let (program, placement) = (&self.program, &self.placement);
@@ -49,7 +50,7 @@ impl Plan {
                 .filter(|&value| program.values[value].space == group.domain)
                 .map(|value| program.values[value].slots())
                 .sum();
-            let per_row: usize = group.steps.iter().map(|&step| flops[step]).sum();
+            let work: usize = group.steps.iter().map(|&step| flops[step]).sum();
             let mut head = format!(
                 "group {number} over {:?}: {} operations, scratch {} per row, stored {stored} per row",
                 group.domain,
@@ -62,7 +63,7 @@ impl Plan {
                     head,
                     ", {:.2} MB, {:.1} MFLOP, {:.1} % of the time",
                     (stored * rows * measured.size) as f64 * 1e-6,
-                    (per_row * rows) as f64 * 1e-6,
+                    work as f64 * 1e-6,
                     measured.shares[number] * 100.0
                 )
                 .expect("writing to a string");
@@ -85,7 +86,7 @@ impl Plan {
                     let micros =
                         measured.nanoseconds[index] as f64 * 1e-3 / measured.runs.max(1) as f64;
                     write!(row, "  {micros:.0} µs").expect("writing to a string");
-                    let work = (flops[index] * (measured.rows)(step.domain)) as f64;
+                    let work = flops[index] as f64;
                     write!(row, ", {:.1} GFLOP/s", work * 1e-3 / micros)
                         .expect("writing to a string");
                 }

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Entries from which on a matrix that is summed over rows gets no partial sums, and its operands are
 /// stored instead.
 const LARGE_MATRIX: usize = 1 << 17;
+/// Rows from which on, and columns up to which, a transposed matrix is read by its columns, not copied.
+const LONG_COLUMNS: usize = 1 << 12;
+const FEW_COLUMNS: usize = 16;
 
 /// Where the values of a [`Value`] come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,7 +84,7 @@ pub(crate) enum Kernel {
     MaxAxes {
         mask: u8,
     },
-    /// Operand 0 `[.., K]` times operand 1 `[K, N]`.
+    /// Operand 0 `[.., K]` times operand 1 `[K, N]`, plus the vector `[N]` of operand 2 if there is one.
     Contract,
     /// Σ over the rows of the domain, into the only row of a Const value.
     ContractAll,
@@ -93,6 +96,12 @@ pub(crate) enum Kernel {
         table: usize,
         open: usize,
     },
+    /// Σ of products: over the edges of a receiver, with the domain Edges, or else over the source rows
+    /// that belong to a row of the domain.
+    ProductSum {
+        terms: Vec<Term>,
+        map: Map,
+    },
     /// Σ over the rows of the domain, into the only row of a Const value.
     SumAll,
     /// Over the edges of a receiver; the domain is Edges.
@@ -103,6 +112,14 @@ pub(crate) enum Kernel {
     Pack(Half),
     /// The numbers of a packed value.
     Unpack(Half),
+}
+
+/// One product of a sum, and how many operands it has; they follow each other.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Term {
+    pub table: usize,
+    pub open: usize,
+    pub num_operands: usize,
 }
 
 /// How the rows that a map sends to one row are made one.
@@ -127,16 +144,32 @@ pub(crate) struct Step {
 impl Step {
     /// Whether the output is complete only after the last row of the domain.
     pub fn is_reduction(&self) -> bool {
-        matches!(
-            self.kernel,
-            Kernel::ContractAll | Kernel::SumAll | Kernel::FoldReceiver(_)
-        )
+        matches!(self.kernel, Kernel::ContractAll | Kernel::SumAll) || self.is_by_receiver()
+    }
+
+    /// Whether the output is a sum over the edges of a receiver, computed with the edges.
+    pub fn is_by_receiver(&self) -> bool {
+        match &self.kernel {
+            Kernel::FoldReceiver(_) => true,
+            Kernel::ProductSum { map, .. } => *map == Map::Receiver,
+            _ => false,
+        }
+    }
+
+    /// The map that the rows of a row of the domain are found by.
+    pub fn inverse(&self) -> Option<Map> {
+        match &self.kernel {
+            Kernel::ContractInto(map) | Kernel::ContractBlocks(map) | Kernel::FoldInto(_, map) => {
+                Some(*map)
+            }
+            Kernel::ProductSum { map, .. } => (*map != Map::Receiver).then_some(*map),
+            _ => None,
+        }
     }
 
     /// Whether the operands are read whole, not row by row.
     pub fn reads_whole(&self) -> bool {
-        let folds = matches!(self.kernel, Kernel::ContractInto(_) | Kernel::FoldInto(..));
-        folds || self.in_blocks()
+        self.inverse().is_some()
     }
 
     /// Whether the work is cut into blocks of the output instead of rows of the domain.
@@ -466,8 +499,10 @@ impl Lowering<'_> {
             Op::Contract(x, w, map) => {
                 let x = self.access(*x);
                 let x = self.contiguous_last(x, space);
-                let weights = self.access(*w);
-                let mut weights = self.contiguous_last(weights, nodes[*w].space);
+                let mut weights = self.access(*w);
+                if !is_read_by_columns(&weights) {
+                    weights = self.contiguous_last(weights, nodes[*w].space);
+                }
                 if let Rows::Via(_) = weights.rows {
                     weights = self.copy(weights, nodes[*w].space);
                 }
@@ -524,4 +559,9 @@ impl Lowering<'_> {
             Op::Max(x, map) => self.fold(Fold::Max, *x, *map, shape),
         }
     }
+}
+
+/// Whether a matrix is a transposed one of a few long columns, which are contiguous.
+fn is_read_by_columns(matrix: &Access) -> bool {
+    matrix.shape[0] >= LONG_COLUMNS && matrix.shape[1] <= FEW_COLUMNS && matrix.strides[0] == 1
 }

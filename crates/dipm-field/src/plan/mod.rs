@@ -2,6 +2,7 @@
 //! supplies only row counts.
 
 pub(crate) mod access;
+mod biases;
 mod explain;
 pub(crate) mod expression;
 mod fuse;
@@ -9,6 +10,7 @@ pub(crate) mod lower;
 mod narrow;
 pub(crate) mod place;
 mod recompute;
+mod sums;
 mod verify;
 
 use crate::graph::{Graph, NodeId};

@@ -7,7 +7,7 @@ use super::lower::{Kernel, Program, Source, Step, Value};
 use super::place::{is_small, is_stored, users};
 use crate::functions::{Binary, Unary};
 use crate::graph::{Node, NodeId, Op};
-use crate::{Half, Space};
+use crate::{Half, Map, Space};
 use std::collections::BTreeMap;
 
 /// Fewest numbers of a row that are worth packing. Narrower values (energies of atoms, distances,
@@ -147,13 +147,14 @@ fn packable(
 fn is_readable(reader: &Step, operand: usize, value: &Value) -> bool {
     let access = &reader.operands[operand];
     let own = access.rows == Rows::Same && access.row_stride == value.width;
-    match reader.kernel {
+    match &reader.kernel {
         // their operands are read where they lie, and unpacked on the way
         Kernel::FoldInto(..) => own,
         Kernel::ContractBlocks(_) => own && access.last_stride() == 1,
         Kernel::ContractInto(_) => false,
+        Kernel::ProductSum { map, .. } if *map != Map::Receiver => false,
         // a matrix is read at once by all rows that use it
-        Kernel::Contract if operand == 1 => false,
+        Kernel::Contract if operand > 0 => false,
         // a gathered row would be unpacked again for each row that reads it
         _ => own && reader.domain == value.space,
     }

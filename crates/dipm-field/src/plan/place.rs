@@ -1,10 +1,12 @@
 //! Which steps run together, in which order, and where their values live.
 
 use super::access::{Access, Rows, ValueId};
+use super::biases::start_from_biases;
 use super::fuse::fuse;
 use super::lower::{Program, Source, Step};
 use super::narrow::narrow;
 use super::recompute::recompute;
+use super::sums::sum_products;
 use crate::Space;
 
 /// Where a value lives.
@@ -66,6 +68,8 @@ pub(super) fn is_small(space: Space) -> bool {
 /// Puts steps into groups and values into memory; pointwise steps of a group are fused on the way, and
 /// values that may be kept in 16 bits are.
 pub(crate) fn place(program: &mut Program) -> Placement {
+    start_from_biases(program);
+    sum_products(program);
     let mut levels = earliest_levels(program);
     sink(program, &users(program), &mut levels);
     recompute(program, &mut levels);

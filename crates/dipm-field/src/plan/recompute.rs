@@ -28,6 +28,7 @@ pub(super) fn recompute(program: &mut Program, levels: &mut Vec<usize>) {
         stored,
         users,
         again: HashMap::new(),
+        origin: (0..program.values.len()).collect(),
         first_new: program.steps.len(),
         program,
         levels,
@@ -56,8 +57,10 @@ struct Pass<'a> {
     levels: &'a mut Vec<usize>,
     users: Vec<Vec<usize>>,
     stored: Vec<bool>,
-    /// A value's copy in a level.
+    /// A value's copy in a level; values are those that were there at first.
     again: HashMap<(ValueId, usize), ValueId>,
+    /// What a value is a copy of, or the value itself.
+    origin: Vec<ValueId>,
     first_new: usize,
 }
 
@@ -182,12 +185,13 @@ impl Pass<'_> {
     fn repeat(&mut self, index: usize, level: usize) {
         let mut step = self.program.steps[index].clone();
         let value = step.output;
-        if self.again.contains_key(&(value, level)) {
+        let origin = self.origin[value];
+        if self.again.contains_key(&(origin, level)) {
             return;
         }
         let new = self.program.steps.len();
         for operand in &mut step.operands {
-            if let Some(&copy) = self.again.get(&(operand.value, level))
+            if let Some(&copy) = self.again.get(&(self.origin[operand.value], level))
                 && !self.stored[operand.value]
             {
                 operand.value = copy;
@@ -198,7 +202,8 @@ impl Pass<'_> {
             }
         }
         step.output = self.program.values.len();
-        self.again.insert((value, level), step.output);
+        self.again.insert((origin, level), step.output);
+        self.origin.push(origin);
         self.program.values.push(Value {
             source: Source::Step(new),
             ..self.program.values[value].clone()

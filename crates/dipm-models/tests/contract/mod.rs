@@ -447,11 +447,21 @@ pub fn the_gradient_of_a_force_loss_matches_finite_differences(model: &Model) {
 }
 
 pub fn single_precision_agrees_with_double(model: &Model) {
+    check_single_precision(model, 1e-4);
+}
+
+/// For models that are ill-conditioned on the second structure, see `golden.rs`.
+pub fn single_precision_agrees_with_double_to_4e_4(model: &Model) {
+    check_single_precision(model, 4e-4);
+}
+
+fn check_single_precision(model: &Model, tolerance: f64) {
     let structures = structures();
     let single = predict_in::<f32>(model, &structures);
     for (a, b) in single.iter().zip(predict(model, &structures)) {
         assert_close(&[a.energy], &[b.energy], 1e-4);
-        assert_close(a.forces.as_flattened(), b.forces.as_flattened(), 1e-4);
+        let (a, b) = (a.forces.as_flattened(), b.forces.as_flattened());
+        assert_close(a, b, tolerance);
     }
 }
 
@@ -516,6 +526,7 @@ macro_rules! contract {
             rotation_turns_forces_and_stress
             reflection_turns_forces_and_stress
             forces_are_minus_the_energy_gradient
+            single_precision_agrees_with_double
         ]);
     };
     ($name:ident, $config:expr, [$($smoothness:ident)*], [$($property:ident)*]) => {
@@ -529,7 +540,6 @@ macro_rules! contract {
             an_atom_alone_has_no_force
             virial_is_the_derivative_by_strain
             the_gradient_of_a_force_loss_matches_finite_differences
-            single_precision_agrees_with_double
             weights_survive_a_file
             elements_that_do_not_occur_can_be_dropped
         );

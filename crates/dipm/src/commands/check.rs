@@ -7,7 +7,7 @@ use crate::datasets::Datasets;
 use crate::run_config::RunConfig;
 use dipm_data::{Finding, Severity};
 use dipm_models::{Mode, Model};
-use dipm_train::{Real, TrainingStep, flat_parameters};
+use dipm_train::{Real, TrainingStep, take_parameters};
 
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let config = config::read(&args.config, &overrides(&args.data))?;
@@ -20,8 +20,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     }
     let model = new_model(&config, &datasets)?;
     let costs = match config.train.dtype.is_double() {
-        true => probe::<f64>(&model, &config, &datasets)?,
-        false => probe::<f32>(&model, &config, &datasets)?,
+        true => probe::<f64>(model, &config, &datasets)?,
+        false => probe::<f32>(model, &config, &datasets)?,
     };
     costs
         .iter()
@@ -56,17 +56,17 @@ pub(super) fn refuse_errors(findings: &[Finding]) -> Result<(), Failure> {
 }
 
 fn probe<T: Real + dipm_models::Real>(
-    model: &Model,
+    mut model: Model,
     config: &RunConfig,
     datasets: &Datasets,
 ) -> Result<Vec<Finding>, Failure> {
     let section = &config.train;
     let storage = section.dtype.storage();
     let mut objective =
-        TrainingStep::<T>::with_storage(model, &section.loss, Mode::Training, storage);
+        TrainingStep::<T>::with_storage(&model, &section.loss, Mode::Training, storage);
     cost::of_training(
         &mut objective,
-        &flat_parameters::<T>(model),
+        &take_parameters::<T>(&mut model),
         config,
         datasets,
         false,

@@ -5,7 +5,7 @@ use crate::datasets::Datasets;
 use crate::resources::{available_memory_mib, peak_memory_mib};
 use crate::run_config::RunConfig;
 use dipm_data::{Batch, Finding, Subject};
-use dipm_models::{ModelConfig, NoiseKey, Precision};
+use dipm_models::{ModelConfig, NoiseKey};
 use dipm_train::{Objective, Real, TrainError, TrainingStep, memory::resident_mib};
 use std::time::Instant;
 
@@ -14,9 +14,9 @@ const TRIED: usize = 4;
 /// A step that takes longer is not repeated, in seconds.
 const LONG_STEP: f64 = 5.0;
 const MIB: f64 = 1048576.0;
-/// Copies of the parameters beside the model and those that are trained: gradient, three moments, average,
-/// the best model, and the one that is judged.
-const COPIES: f64 = 7.0;
+/// Copies of the parameters beside those that are trained: gradient, three moments, average. What is judged
+/// takes the place of the gradient.
+const COPIES: f64 = 5.0;
 const ADVICE: &str =
     "lower `batch_size`, set `max_n_edge`, take `dtype: bfloat16`, or choose a smaller model";
 
@@ -31,18 +31,13 @@ pub(super) fn of_parameters(
 ) -> Result<Option<Finding>, Failure> {
     let parameters = config.build(datasets.info())?.parameters();
     let count: usize = parameters.iter().map(|parameter| parameter.len()).sum();
-    let in_file = match config.param_dtype().precision() {
-        Precision::Single => 4.0,
-        Precision::Double => 8.0,
-    };
     let trained = if run.train.dtype.is_double() {
         8.0
     } else {
         4.0
     };
-    // the last one is the gradient as the plan writes it
-    let copies = 1.0 + COPIES + extra_copies(run) + 1.0;
-    let needed = count as f64 * (in_file + copies * trained) / MIB;
+    let copies = 1.0 + COPIES + extra_copies(run, datasets);
+    let needed = count as f64 * copies * trained / MIB;
     let available = available_memory_mib().filter(|available| needed > *available);
     Ok(available.map(|available| {
         let what = format!(
@@ -54,11 +49,13 @@ pub(super) fn of_parameters(
     }))
 }
 
-/// Copies of the parameters that only some runs have.
-fn extra_copies(run: &RunConfig) -> f64 {
-    f64::from(u8::from(
-        run.train.optimizer.num_gradient_accumulation_steps > 1,
-    ))
+/// Copies of the parameters that only some runs have: the accumulated gradient, and without a results
+/// directory, which only the first process has, the best model.
+fn extra_copies(run: &RunConfig, datasets: &Datasets) -> f64 {
+    let accumulates = run.train.optimizer.num_gradient_accumulation_steps > 1;
+    let directory = &run.train.checkpoints.local_model_output_dir;
+    let keeps_best = directory.is_none() || datasets.shard.index > 0;
+    f64::from(u8::from(accumulates) + u8::from(keeps_best))
 }
 
 fn too_large(what: String, advice: &str) -> Finding {
@@ -86,10 +83,9 @@ pub(super) fn of_training<T: Real + dipm_models::Real>(
         .memory_needed(parameters, &batch)?
         .map(|bytes| bytes as f64 / MIB);
     let copy = size_of_val(parameters) as f64 / MIB;
-    // those that are judged are copied only then
-    let copies = (COPIES - 1.0 + extra_copies(config)) * copy;
+    let copies = (COPIES + extra_copies(config, datasets)) * copy;
     let prefetched = datasets.prefetched_batches() as f64 * batch.bytes() as f64 / MIB;
-    let more = copies + prefetched + f64::max(step * growth, copy + evaluation * growth);
+    let more = copies + prefetched + f64::max(step, evaluation) * growth;
     let resident = resident_mib().unwrap_or_else(peak_memory_mib);
     let peak = f64::max(resident + more, peak_memory_mib());
     let memory = format!(

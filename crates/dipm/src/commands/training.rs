@@ -15,8 +15,8 @@ use dipm_data::{DatasetInfo, Loader, Shard};
 use dipm_models::{Mode, Model, NoiseKey};
 use dipm_train::{
     Batches, Objective, Observer, Outcome, Real, ResumeRules, TrainError, Trainer, TrainerConfig,
-    TrainingData, TrainingStep, checkpoint::DataPosition, flat_parameters, read_records,
-    refit_atomic_energies, with_parameters,
+    TrainingData, TrainingStep, checkpoint::DataPosition, read_records, refit_atomic_energies,
+    take_parameters, with_parameters,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -69,12 +69,11 @@ fn run_in(
         args,
         config,
         datasets: &datasets,
-        model: &model,
         started,
     };
     match config.train.dtype.is_double() {
-        true => train::<f64>(&run),
-        false => train::<f32>(&run),
+        true => train::<f64>(&run, model),
+        false => train::<f32>(&run, model),
     }
 }
 
@@ -84,7 +83,6 @@ struct Run<'a> {
     args: &'a TrainArgs,
     config: &'a RunConfig,
     datasets: &'a Datasets,
-    model: &'a Model,
     started: Instant,
 }
 
@@ -156,13 +154,12 @@ fn check_save_path(path: &Path) -> Result<(), Failure> {
         .map_err(write)
 }
 
-fn train<T: Real + dipm_models::Real>(run: &Run<'_>) -> Result<(), Failure> {
+fn train<T: Real + dipm_models::Real>(run: &Run<'_>, mut model: Model) -> Result<(), Failure> {
     let Run {
         job,
         args,
         config,
         datasets,
-        model,
         ..
     } = *run;
     let prepared = &datasets.prepared;
@@ -177,8 +174,8 @@ fn train<T: Real + dipm_models::Real>(run: &Run<'_>) -> Result<(), Failure> {
     let section = &config.train;
     let storage = section.dtype.storage();
     let mut objective =
-        TrainingStep::<T>::with_storage(model, &section.loss, Mode::Training, storage);
-    let parameters = flat_parameters::<T>(model);
+        TrainingStep::<T>::with_storage(&model, &section.loss, Mode::Training, storage);
+    let parameters = take_parameters::<T>(&mut model);
     if args.explain_plan {
         return explain(&mut objective, &parameters, &train, config);
     }
@@ -191,7 +188,7 @@ fn train<T: Real + dipm_models::Real>(run: &Run<'_>) -> Result<(), Failure> {
     }
     check::refuse_errors(&findings)?;
     let threads = rayon::current_num_threads();
-    let (num_parameters, num_structures) = (model.num_parameters(), prepared.train.len());
+    let (num_parameters, num_structures) = (parameters.len(), prepared.train.len());
     match job.place().size {
         1 => tracing::info!(
             "{num_parameters} parameters, {num_structures} structures to train on, {threads} threads"
@@ -229,7 +226,7 @@ fn train<T: Real + dipm_models::Real>(run: &Run<'_>) -> Result<(), Failure> {
         test: test.as_ref().map(|loader| loader as &dyn Batches),
     };
     if job.is_first() {
-        return lead(run, &mut trainer, data, &text);
+        return lead(run, &model, trainer, data, &text);
     }
     match trainer.run(data, &mut Follower)? {
         Outcome::Finished(_) => Ok(()),
@@ -248,14 +245,17 @@ fn stopped(position: DataPosition) -> Failure {
     ))
 }
 
-/// Trains, shows it, and writes what comes out: what one process does, or the first of several.
+/// Trains, shows it, and writes what comes out: what one process does, or the first of several. Of the model
+/// everything but the parameters is used.
 fn lead<T: Real + dipm_models::Real>(
     run: &Run<'_>,
-    trainer: &mut Trainer<T, TrainingStep<T>>,
+    model: &Model,
+    mut trainer: Trainer<T, TrainingStep<T>>,
     data: TrainingData<'_>,
     text: &str,
 ) -> Result<(), Failure> {
-    let (config, model, prepared) = (run.config, run.model, &run.datasets.prepared);
+    let (config, prepared) = (run.config, &run.datasets.prepared);
+    let layout = trainer.layout().clone();
     let section = &config.train;
     let output_dir = section.checkpoints.local_model_output_dir.as_deref();
     if let Some(directory) = output_dir {
@@ -282,7 +282,7 @@ fn lead<T: Real + dipm_models::Real>(
     let mut page = section.report.then(|| {
         let description = RunDescription {
             architecture: config::architecture_name(model.config.target()).to_owned(),
-            num_parameters: model.num_parameters(),
+            num_parameters: layout.len(),
             num_processes,
             precision: section.dtype.summary(),
             config: text.to_owned(),
@@ -304,7 +304,9 @@ fn lead<T: Real + dipm_models::Real>(
         Outcome::Finished(trained) => trained,
         Outcome::Stopped(position) => return Err(stopped(position)),
     };
-    with_parameters(model, &trained.parameters).save(&section.save_path)?;
+    // the file takes the memory that moments and averages had
+    drop(trainer);
+    with_parameters(model, &layout, &trained.parameters).save(&section.save_path)?;
     let best = trained.best.map(|best| {
         let weights = section.loss.weights(section.training.num_epochs);
         (best.epoch, best.loss_terms.weighted(&weights))
@@ -313,7 +315,7 @@ fn lead<T: Real + dipm_models::Real>(
     let report = Report {
         config: text,
         data: &prepared.report,
-        num_parameters: model.num_parameters(),
+        num_parameters: layout.len(),
         num_processes,
         precision: section.dtype.summary(),
         history: display.history(),

@@ -39,7 +39,7 @@ pub(super) fn blocks(open_dim: usize, pairs: &[(usize, usize, usize)]) -> Vec<De
         .collect()
 }
 
-/// One row of the result. Factor p is at `factors.0.add(p * factors.1)`.
+/// One row of the result, which is added to what is there if `adds`. Factor p is at `factors.0.add(p * factors.1)`.
 ///
 /// # Safety
 /// The instruction set must be there; `x`, the factors and `out` must be valid for the blocks.
@@ -48,7 +48,7 @@ pub(super) unsafe fn dense_row<L: Lanes>(
     blocks: &[DenseBlock],
     x: *const L::T,
     factors: (*const L::T, usize),
-    out: *mut L::T,
+    (out, adds): (*mut L::T, bool),
     channels: usize,
 ) {
     unsafe {
@@ -57,13 +57,16 @@ pub(super) unsafe fn dense_row<L: Lanes>(
             while c < channels {
                 let (x, out, left) = (x.add(c), out.add(c), channels - c);
                 if L::WIDE && left >= 4 * L::N {
-                    columns::<L, 4, false>(block, x, factors, (out, channels), L::N);
+                    columns::<L, 4, false>(block, x, factors, (out, channels, adds), L::N);
                     c += 4 * L::N;
                 } else if !L::WIDE && left >= 2 * L::N {
-                    columns::<L, 2, false>(block, x, factors, (out, channels), L::N);
+                    columns::<L, 2, false>(block, x, factors, (out, channels, adds), L::N);
                     c += 2 * L::N;
+                } else if left >= L::N {
+                    columns::<L, 1, false>(block, x, factors, (out, channels, adds), L::N);
+                    c += L::N;
                 } else {
-                    columns::<L, 1, true>(block, x, factors, (out, channels), left.min(L::N));
+                    columns::<L, 1, true>(block, x, factors, (out, channels, adds), left);
                     c += L::N;
                 }
             }
@@ -77,7 +80,7 @@ unsafe fn columns<L: Lanes, const U: usize, const PART: bool>(
     block: &DenseBlock,
     x: *const L::T,
     factors: (*const L::T, usize),
-    out: (*mut L::T, usize),
+    out: (*mut L::T, usize, bool),
     last: usize,
 ) {
     unsafe {
@@ -95,6 +98,22 @@ unsafe fn columns<L: Lanes, const U: usize, const PART: bool>(
     }
 }
 
+#[inline(always)]
+unsafe fn vectors<L: Lanes, const U: usize, const PART: bool>(
+    p: *const L::T,
+    last: usize,
+) -> [L::V; U] {
+    unsafe {
+        std::array::from_fn(|u| {
+            if PART {
+                L::load_part(p, last)
+            } else {
+                L::load(p.add(u * L::N))
+            }
+        })
+    }
+}
+
 /// `M` targets of a block, from number `t`; returns `M`.
 #[inline(always)]
 unsafe fn some<L: Lanes, const M: usize, const U: usize, const PART: bool>(
@@ -102,21 +121,20 @@ unsafe fn some<L: Lanes, const M: usize, const U: usize, const PART: bool>(
     t: usize,
     x: *const L::T,
     (factors, step): (*const L::T, usize),
-    (out, channels): (*mut L::T, usize),
+    (out, channels, adds): (*mut L::T, usize, bool),
     last: usize,
 ) -> usize {
     unsafe {
         let mut sums = [[L::splat(L::T::ZERO); U]; M];
+        if adds {
+            for (m, sums) in sums.iter_mut().enumerate() {
+                let out = out.add(block.targets[t + m] * channels);
+                *sums = vectors::<L, U, PART>(out, last);
+            }
+        }
         let mut positions = block.factors.as_ptr().wrapping_add(t);
         for &offset in &block.offsets {
-            let x = x.add(offset);
-            let x: [L::V; U] = std::array::from_fn(|u| {
-                if PART {
-                    L::load_part(x, last)
-                } else {
-                    L::load(x.add(u * L::N))
-                }
-            });
+            let x = vectors::<L, U, PART>(x.add(offset), last);
             for (m, sums) in sums.iter_mut().enumerate() {
                 let factor = L::splat(*factors.add(*positions.add(m) * step));
                 for u in 0..U {

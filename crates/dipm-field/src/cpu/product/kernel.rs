@@ -5,20 +5,110 @@ use super::{Body, Factor, ProductProgram, Reduction, Sum};
 use crate::cpu::lanes::{Lanes, Number, sealed::Float};
 use crate::cpu::view::View;
 
-/// Runs a product over the rows of a tile. `operands` are in slot order without the open slot;
-/// `out` is dense with `out_stride` between rows; `scratch` has [`ProductProgram::scratch`] numbers.
+/// The rows of the operands that are multiplied.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    count: usize,
+    /// Their numbers; empty where they are the first ones.
+    listed: &'a [u32],
+}
+
+impl<'a> Rows<'a> {
+    /// The first rows.
+    #[inline(always)]
+    pub fn first(count: usize) -> Self {
+        let listed = &[];
+        Self { count, listed }
+    }
+
+    /// Some rows by their numbers.
+    #[inline(always)]
+    pub fn listed(listed: &'a [u32]) -> Self {
+        let count = listed.len();
+        Self { count, listed }
+    }
+
+    #[inline(always)]
+    fn number(&self, i: usize) -> usize {
+        if self.listed.is_empty() {
+            i
+        } else {
+            self.listed[i] as usize
+        }
+    }
+}
+
+/// Where products go.
+#[derive(Clone, Copy)]
+pub(crate) struct Sink<'a, T> {
+    out: *mut T,
+    stride: usize,
+    /// First product of each row of the output that is a sum, and their number.
+    bounds: &'a [usize],
+    /// Whether products are added to what is there.
+    pub adds: bool,
+}
+
+impl<'a, T> Sink<'a, T> {
+    /// Each into a row of its own.
+    #[inline(always)]
+    pub fn rows((out, stride): (*mut T, usize)) -> Self {
+        Self {
+            out,
+            stride,
+            bounds: &[],
+            adds: false,
+        }
+    }
+
+    /// All added to one row.
+    #[inline(always)]
+    pub fn one(out: *mut T) -> Self {
+        Self {
+            adds: true,
+            ..Self::rows((out, 0))
+        }
+    }
+
+    /// Added to one row from one bound to the next.
+    #[inline(always)]
+    pub fn runs(out: *mut T, stride: usize, bounds: &'a [usize]) -> Self {
+        Self {
+            bounds,
+            adds: true,
+            ..Self::rows((out, stride))
+        }
+    }
+
+    /// Where product `i` goes; `run` is the row of the product before, and becomes that of this one.
+    #[inline(always)]
+    unsafe fn row(&self, i: usize, run: &mut usize) -> *mut T {
+        if self.bounds.is_empty() {
+            *run = i;
+        } else {
+            while i >= self.bounds[*run + 1] {
+                *run += 1;
+            }
+        }
+        unsafe { self.out.add(*run * self.stride) }
+    }
+}
+
+/// Multiplies rows of `operands`, which are in slot order without the open slot; `scratch` has
+/// [`ProductProgram::scratch`] numbers. Only products whose open slot has channels can be added.
 ///
 /// # Safety
-/// The instruction set must be there, the views must cover the tile.
+/// The instruction set must be there, the views must cover the rows.
 #[inline(always)]
 pub(crate) unsafe fn product<L: Lanes>(
     program: &ProductProgram,
-    rows: usize,
-    (out, out_stride): (*mut L::T, usize),
+    rows: Rows<'_>,
+    sink: Sink<'_, L::T>,
     operands: &[View<L::T>],
     scratch: *mut L::T,
 ) {
     unsafe {
+        let mut run = 0;
         let lanes = L::N;
         let scalar_width: usize = program.scalars.iter().map(|scalar| scalar.1).sum();
         let (transposed, factors) = (scratch, scratch.add(scalar_width * lanes));
@@ -30,10 +120,10 @@ pub(crate) unsafe fn product<L: Lanes>(
             }
         }
         let mut first = 0;
-        while first < rows {
-            let count = (rows - first).min(lanes);
+        while first < rows.count {
+            let count = (rows.count - first).min(lanes);
             if !constant && !program.factors_are_scalars {
-                transpose_scalars::<L>(program, operands, first, count, transposed);
+                transpose_scalars::<L>(program, operands, &rows, (first, count), transposed);
                 for (i, factor) in program.factors.iter().enumerate() {
                     let value = factor_value::<L>(factor, transposed);
                     L::store(factors.add(i * lanes), value);
@@ -49,45 +139,48 @@ pub(crate) unsafe fn product<L: Lanes>(
                             } else {
                                 *factors.add(target * lanes + row)
                             };
-                            *out.add((first + row) * out_stride + target) = value;
+                            *sink.row(first + row, &mut run).add(target) = value;
                         }
                     }
                 }
                 Body::Channels { sums } => {
-                    for row in first..first + count {
+                    for i in first..first + count {
                         let factors = if constant {
                             factors
                         } else {
-                            factors.add(row - first)
+                            factors.add(i - first)
                         };
-                        let out = out.add(row * out_stride);
+                        let out = (sink.row(i, &mut run), sink.adds);
                         let factors = (factors.cast_const(), step);
+                        let row = rows.number(i);
                         channels_row::<L>(program, sums, operands, row, factors, out);
                     }
                 }
                 Body::Dense { blocks } => {
-                    for row in first..first + count {
+                    for i in first..first + count {
+                        let row = rows.number(i);
                         let factors = if program.factors_are_scalars {
                             (operands[program.scalars[0].0].row(row), 1)
                         } else if constant {
                             (factors.cast_const(), 1)
                         } else {
-                            (factors.add(row - first).cast_const(), lanes)
+                            (factors.add(i - first).cast_const(), lanes)
                         };
                         let x = operands[program.channel_operands[0]].row(row);
-                        let out = out.add(row * out_stride);
+                        let out = (sink.row(i, &mut run), sink.adds);
                         dense_row::<L>(blocks, x, factors, out, program.channels);
                     }
                 }
                 Body::Reduce { reductions } => {
-                    for row in first..first + count {
+                    for i in first..first + count {
                         let factors = if constant {
                             factors
                         } else {
-                            factors.add(row - first)
+                            factors.add(i - first)
                         };
-                        let out = out.add(row * out_stride);
+                        let out = sink.row(i, &mut run);
                         let factors = (factors.cast_const(), step);
+                        let row = rows.number(i);
                         reduce_row::<L>(program, reductions, operands, row, factors, partial, out);
                     }
                 }
@@ -102,8 +195,8 @@ pub(crate) unsafe fn product<L: Lanes>(
 unsafe fn transpose_scalars<L: Lanes>(
     program: &ProductProgram,
     operands: &[View<L::T>],
-    first: usize,
-    count: usize,
+    rows: &Rows<'_>,
+    (first, count): (usize, usize),
     transposed: *mut L::T,
 ) {
     unsafe {
@@ -111,7 +204,7 @@ unsafe fn transpose_scalars<L: Lanes>(
         for &(operand, dim, stride) in &program.scalars {
             for lane in 0..L::N {
                 // lanes past the last row repeat it, so that no factor is out of range
-                let row = operands[operand].row(first + lane.min(count - 1));
+                let row = operands[operand].row(rows.number(first + lane.min(count - 1)));
                 for component in 0..dim {
                     *transposed.add((position + component) * L::N + lane) =
                         *row.add(component * stride);
@@ -167,7 +260,7 @@ unsafe fn channels_row<L: Lanes>(
     operands: &[View<L::T>],
     row: usize,
     factors: (*const L::T, usize),
-    out: *mut L::T,
+    out: (*mut L::T, bool),
 ) {
     unsafe {
         let (inner, outer) = channel_rows(program, operands, row);
@@ -212,14 +305,18 @@ unsafe fn channels_block<L: Lanes, const U: usize, const PART: bool>(
     inner: *const L::T,
     outer: [*const L::T; 4],
     (factors, step): (*const L::T, usize),
-    out: *mut L::T,
+    (out, adds): (*mut L::T, bool),
     c: usize,
     channels: usize,
     last: usize,
 ) {
     unsafe {
         for (target, sums) in sums.iter().enumerate() {
+            let out = out.add(target * channels + c);
             let mut total = [L::splat(L::T::ZERO); U];
+            if adds {
+                total = load_vectors::<L, U, PART>(out, last);
+            }
             for sum in sums {
                 let mut part = [L::splat(L::T::ZERO); U];
                 for &(offset, factor) in &sum.inner {
@@ -250,7 +347,7 @@ unsafe fn channels_block<L: Lanes, const U: usize, const PART: bool>(
                 }
             }
             for (u, value) in total.into_iter().enumerate() {
-                let p = out.add(target * channels + c + u * L::N);
+                let p = out.add(u * L::N);
                 if PART {
                     L::store_part(p, last, value);
                 } else {

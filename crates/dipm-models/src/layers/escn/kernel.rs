@@ -61,15 +61,10 @@ impl Kernel {
     ) -> Field<'g> {
         let graph = x.graph();
         let weights = self.weights.field(graph);
-        let axis = weights.shape().len() - 1;
-        let parts = columns
-            .iter()
-            .map(|(start, len)| weights.slice(axis, *start, *len));
-        let weights = graph.concat(&parts.collect::<Vec<_>>(), axis);
         match mixture {
             Mixture::Single => {
                 assert_eq!(self.num_experts, 0, "experts are mixed");
-                x.contract(weights)
+                x.contract(take_columns(weights, columns))
             }
             Mixture::Experts {
                 weights: kappa,
@@ -80,10 +75,30 @@ impl Kernel {
                 };
                 let flat = weights.reshape(&[experts, num_in * num_out]);
                 let mixed = kappa.reshape(&[1, experts]).contract(flat);
-                x.contract_by(mixed.reshape(&[num_in, num_out]), map)
+                // columns are taken of the mixed matrix, which is much smaller than those of all experts
+                let mixed = mixed.reshape(&[num_in, num_out]);
+                x.contract_by(take_columns(mixed, columns), map)
             }
         }
     }
+}
+
+/// Ranges of columns of a matrix side by side, given by start and length.
+fn take_columns<'g>(matrix: Field<'g>, columns: &[(usize, usize)]) -> Field<'g> {
+    let mut ranges: Vec<(usize, usize)> = vec![];
+    for &(start, len) in columns {
+        match ranges.last_mut() {
+            Some((first, known)) if *first + *known == start => *known += len,
+            _ => ranges.push((start, len)),
+        }
+    }
+    if ranges == [(0, matrix.shape()[1])] {
+        return matrix;
+    }
+    let parts = ranges
+        .iter()
+        .map(|(start, len)| matrix.slice(1, *start, *len));
+    matrix.graph().concat(&parts.collect::<Vec<_>>(), 1)
 }
 
 #[cfg(test)]
