@@ -82,8 +82,14 @@ pub(crate) unsafe fn evaluate<L: Lanes>(
 ) {
     unsafe {
         let last = program.nest.lengths.len() - 1;
+        // every slot is written before it is read
+        let mut slots = std::mem::MaybeUninit::<Slots<L>>::uninit();
+        let slots = slots.as_mut_ptr().cast::<L::T>();
+        let own: Pointers<L> = std::array::from_fn(|slot| slots.add(slot * VECTORS * L::N));
         let body = Evaluate {
             operations: &program.operations,
+            result: program.operations.last().map_or(0, |last| last.to),
+            own,
             num_operands: program.num_operands,
             out_stride: program.nest.strides[0][last],
             strides: std::array::from_fn(|i| program.nest.strides[i + 1][last]),
@@ -96,79 +102,106 @@ pub(crate) unsafe fn evaluate<L: Lanes>(
 /// Some vectors of every slot.
 type Slots<L> = [[<L as Lanes>::V; VECTORS]; MAX_OPERATIONS + MAX_OPERANDS];
 
+/// Where the vectors of every slot are.
+type Pointers<L> = [*mut <L as Lanes>::T; MAX_OPERATIONS + MAX_OPERANDS];
+
 /// The operations in an innermost loop.
-struct Evaluate<'a> {
+struct Evaluate<'a, L: Lanes> {
     operations: &'a [Operation],
+    /// Slot of the value of the expression.
+    result: usize,
+    /// Memory of each slot; operands that are read in order are not copied there.
+    own: Pointers<L>,
     num_operands: usize,
     out_stride: usize,
     strides: [usize; MAX_OPERANDS],
 }
 
-impl<L: Lanes> Inner<L::T, MAX_OPERANDS> for On<L, Evaluate<'_>> {
+impl<L: Lanes> Inner<L::T, MAX_OPERANDS> for On<L, Evaluate<'_, L>> {
     #[inline(always)]
     unsafe fn run(&self, out: *mut L::T, from: [*const L::T; MAX_OPERANDS], length: usize) {
         unsafe {
-            let Evaluate {
-                operations,
-                num_operands,
-                out_stride,
-                strides,
-            } = &self.0;
-            // every slot is written before it is read
-            let mut slots = std::mem::MaybeUninit::<Slots<L>>::uninit();
-            let slots = slots.as_mut_ptr().cast::<L::T>();
-            let mut pointers = [slots; MAX_OPERATIONS + MAX_OPERANDS];
-            for (slot, pointer) in pointers.iter_mut().enumerate() {
-                *pointer = slots.add(slot * VECTORS * L::N);
-            }
+            let mut pointers = self.0.own;
             // what stands still is spread out once
-            for a in 0..*num_operands {
-                if strides[a] == 0 {
+            let spread = length.div_ceil(L::N).min(VECTORS);
+            for a in 0..self.0.num_operands {
+                if self.0.strides[a] == 0 {
                     let x = L::splat(*from[a]);
-                    for v in 0..VECTORS {
+                    for v in 0..spread {
                         L::store(pointers[MAX_OPERATIONS + a].add(v * L::N), x);
                     }
                 }
             }
-            let mut result = pointers[0];
-            if let Some(last) = operations.last() {
-                result = pointers[last.to];
-            }
             let mut i = 0;
-            if *out_stride == 1 {
+            if self.0.out_stride == 1 {
                 while i + VECTORS * L::N <= length {
-                    for a in 0..*num_operands {
-                        if strides[a] == 1 {
-                            pointers[MAX_OPERATIONS + a] = from[a].add(i).cast_mut();
-                        } else if strides[a] > 1 {
-                            for v in 0..VECTORS {
-                                let entry = from[a].add((i + v * L::N) * strides[a]);
-                                let x = load::<L>(entry, strides[a], L::N);
-                                L::store(pointers[MAX_OPERATIONS + a].add(v * L::N), x);
-                            }
-                        }
-                    }
-                    vectors::<L, VECTORS>(operations, &pointers);
-                    for v in 0..VECTORS {
-                        L::store(out.add(i + v * L::N), L::load(result.add(v * L::N)));
-                    }
+                    whole::<L, VECTORS>(&self.0, (out, i), &from, &mut pointers);
                     i += VECTORS * L::N;
                 }
+                while i + 2 * L::N <= length {
+                    whole::<L, 2>(&self.0, (out, i), &from, &mut pointers);
+                    i += 2 * L::N;
+                }
+                if i + L::N <= length {
+                    whole::<L, 1>(&self.0, (out, i), &from, &mut pointers);
+                    i += L::N;
+                }
             }
+            let Evaluate {
+                operations,
+                result,
+                own,
+                num_operands,
+                out_stride,
+                strides,
+            } = &self.0;
             while i < length {
                 let n = (length - i).min(L::N);
                 for a in 0..*num_operands {
                     if strides[a] != 0 {
                         let slot = MAX_OPERATIONS + a;
-                        pointers[slot] = slots.add(slot * VECTORS * L::N);
+                        pointers[slot] = own[slot];
                         let x = load::<L>(from[a].add(i * strides[a]), strides[a], n);
-                        L::store(pointers[slot], x);
+                        L::store(own[slot], x);
                     }
                 }
                 vectors::<L, 1>(operations, &pointers);
-                store::<L>(out.add(i * out_stride), *out_stride, n, L::load(result));
+                store::<L>(
+                    out.add(i * out_stride),
+                    *out_stride,
+                    n,
+                    L::load(own[*result]),
+                );
                 i += n;
             }
+        }
+    }
+}
+
+/// `U` whole vectors from entry `i` on, written in order.
+#[inline(always)]
+unsafe fn whole<L: Lanes, const U: usize>(
+    body: &Evaluate<'_, L>,
+    (out, i): (*mut L::T, usize),
+    from: &[*const L::T; MAX_OPERANDS],
+    pointers: &mut Pointers<L>,
+) {
+    unsafe {
+        for (a, &from) in from.iter().enumerate().take(body.num_operands) {
+            let (slot, stride) = (MAX_OPERATIONS + a, body.strides[a]);
+            if stride == 1 {
+                pointers[slot] = from.add(i).cast_mut();
+            } else if stride > 1 {
+                for v in 0..U {
+                    let entry = from.add((i + v * L::N) * stride);
+                    L::store(pointers[slot].add(v * L::N), load::<L>(entry, stride, L::N));
+                }
+            }
+        }
+        vectors::<L, U>(body.operations, pointers);
+        let result = body.own[body.result];
+        for v in 0..U {
+            L::store(out.add(i + v * L::N), L::load(result.add(v * L::N)));
         }
     }
 }
@@ -176,10 +209,7 @@ impl<L: Lanes> Inner<L::T, MAX_OPERANDS> for On<L, Evaluate<'_>> {
 /// Runs all operations on `U` vectors. Loops and no closures, which the compiler may leave outside of
 /// the function that enables the instruction set.
 #[inline(always)]
-unsafe fn vectors<L: Lanes, const U: usize>(
-    operations: &[Operation],
-    pointers: &[*mut L::T; MAX_OPERATIONS + MAX_OPERANDS],
-) {
+unsafe fn vectors<L: Lanes, const U: usize>(operations: &[Operation], pointers: &Pointers<L>) {
     unsafe {
         for operation in operations {
             let [x, y, z] = operation.arguments;

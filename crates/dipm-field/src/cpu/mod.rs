@@ -38,6 +38,8 @@ const TILE_BYTES: usize = 512 << 10;
 const LARGE_MATRIX: usize = 1 << 16;
 /// Rows that are multiplied with a large matrix at a time, at least.
 const LARGE_MATRIX_ROWS: usize = 96;
+/// Rows that scratch is made for are a multiple of this.
+const ROW_UNIT: usize = 16;
 /// Most rows of a tile.
 const MAX_TILE_ROWS: usize = 128;
 /// Most partial sums of one quantity over all rows.
@@ -417,7 +419,7 @@ impl<T: Scalar> Executor<T> {
         let scratch = self.stages.iter().map(|stage| {
             let tiles = tile_ranges(stage, size_of::<T>(), &bound);
             let rows = tiles.iter().map(|tile| tile.rows).max().unwrap_or(0);
-            stage.scratch_width * rows
+            stage.scratch_width * rows.next_multiple_of(ROW_UNIT)
         });
         let workspace = scratch.max().unwrap_or(0) + self.kernel_scratch;
         let threads = rayon::current_num_threads();

@@ -51,7 +51,7 @@ impl<'a, T: Number> StageRun<'a, T> {
         Self {
             stage,
             num_chunks: chunks(stage, &tiles),
-            capacity: largest.next_multiple_of(16),
+            capacity: largest.next_multiple_of(super::ROW_UNIT),
             tiles,
             accumulators,
             next: AtomicUsize::new(0),
