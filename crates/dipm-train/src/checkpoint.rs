@@ -385,10 +385,9 @@ impl<'a> TensorFile<'a> {
     }
 
     fn has_group(&self, group: &str) -> bool {
-        let names = self.metadata.tensors().into_keys();
-        names
-            .filter_map(|name| name.split_once('.').map(|parts| parts.0.to_owned()))
-            .any(|name| name == group)
+        let start = format!("{group}.");
+        let mut names = self.metadata.tensors().into_keys();
+        names.any(|name| name.starts_with(&start))
     }
 
     /// Reads the tensors `group.NAME` into one flat buffer.

@@ -252,9 +252,17 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
     pub(crate) fn keep_best(&mut self, parameters: &[T]) -> Result<(), TrainError> {
         let directory = self.checkpoints.as_ref().map(Checkpoints::directory);
         let kept = Kept::new(parameters, directory);
-        let place = directory.unwrap_or(Path::new(""));
-        self.best_parameters = Some(kept.map_err(TrainError::io("write", place))?);
+        self.best_parameters = Some(kept.map_err(self.best_error("write"))?);
         Ok(())
+    }
+
+    /// That the parameters of the best model could not be written or read.
+    pub(crate) fn best_error(
+        &self,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> TrainError {
+        let directory = self.checkpoints.as_ref().map(Checkpoints::directory);
+        TrainError::io(action, directory.unwrap_or(Path::new("")))
     }
 
     /// Saves a checkpoint at the present position, if there is a directory for it.
@@ -265,9 +273,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         if let Some(checkpoints) = &self.checkpoints {
             // the best model takes the place of the gradient
             self.gradient = Vec::new();
-            let checkpoint = self.checkpoint();
-            let directory = checkpoints.directory();
-            let checkpoint = checkpoint.map_err(TrainError::io("read", directory))?;
+            let checkpoint = self.checkpoint().map_err(self.best_error("read"))?;
             let saved = checkpoints.save(&self.layout, &checkpoint);
             drop(checkpoint);
             self.gradient = vec![T::default(); self.parameters.len()];

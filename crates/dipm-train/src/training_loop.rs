@@ -1,6 +1,5 @@
 //! The loop: epochs of batches, evaluation after each, the best model, the test.
 
-use std::path::Path;
 use std::time::Instant;
 
 use dipm_data::Batch;
@@ -13,7 +12,7 @@ use crate::objective::BatchStream;
 use crate::observer::{Pass, Progress};
 use crate::ranks::{together, where_true};
 use crate::record::{EpochThroughput, EvaluationRecord, IntervalSums, MetricRecord};
-use crate::{Batches, Checkpoints, Objective, Observer, Real, TrainError, Trainer};
+use crate::{Batches, Objective, Observer, Real, TrainError, Trainer};
 
 /// The data sets of a run.
 #[derive(Clone, Copy)]
@@ -100,9 +99,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
             Some(best) => {
                 let mut parameters = std::mem::take(&mut self.gradient);
                 let read = best.read_into(&mut parameters);
-                let directory = self.checkpoints.as_ref().map(Checkpoints::directory);
-                let place = directory.unwrap_or(Path::new(""));
-                read.map_err(TrainError::io("read", place))?;
+                read.map_err(self.best_error("read"))?;
                 parameters
             }
             None => self.judged_parameters().0,

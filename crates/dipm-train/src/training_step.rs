@@ -163,12 +163,7 @@ impl<T: Real + dipm_models::Real> TrainingStep<T> {
             .iter()
             .map(|(name, field)| (name.clone(), field.shape()));
         TrainingStep {
-            model: Model {
-                config: model.config.clone(),
-                dataset_info: model.dataset_info.clone(),
-                predict_stress: model.predict_stress,
-                parameters: Vec::new(),
-            },
+            model: without_parameters(model),
             layout: ParameterLayout::new(shapes),
             has_stress_term: fields.stress.is_some(),
             noise: potential.noise,
@@ -272,10 +267,18 @@ pub fn with_parameters<T: Real>(model: &Model, layout: &ParameterLayout, flat: &
         values: Values::new(precision, values.iter().map(|x| x.to_f64())),
     };
     Model {
+        parameters: layout.split(flat).map(parameter).collect(),
+        ..without_parameters(model)
+    }
+}
+
+/// Everything but the parameters, whose values are not copied on the way.
+fn without_parameters(model: &Model) -> Model {
+    Model {
         config: model.config.clone(),
         dataset_info: model.dataset_info.clone(),
         predict_stress: model.predict_stress,
-        parameters: layout.split(flat).map(parameter).collect(),
+        parameters: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::lanes::Number;
 use super::tile::Inverse;
-use crate::plan::lower::{Program, Source, Step};
+use crate::plan::program::{Program, Source, Step};
 use crate::{Bindings, FieldError, Map, Space};
 
 /// The data of a batch, checked against a plan.

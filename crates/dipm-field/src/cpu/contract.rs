@@ -7,6 +7,7 @@
 //! registers.
 
 use super::lanes::{Lanes, sealed::Float};
+use super::view::{load_vectors, store_vectors};
 
 /// Rows from which on a strip of the matrix is copied.
 const MANY_ROWS: usize = 24;
@@ -308,41 +309,6 @@ unsafe fn block<L: Lanes, const M: usize, const NV: usize>(
     }
 }
 
-#[inline(always)]
-unsafe fn load_row<L: Lanes, const NV: usize, const PART: bool>(
-    p: *const L::T,
-    last: usize,
-) -> [L::V; NV] {
-    unsafe {
-        std::array::from_fn(|v| {
-            let p = p.add(v * L::N);
-            if PART && v == NV - 1 {
-                L::load_part(p, last)
-            } else {
-                L::load(p)
-            }
-        })
-    }
-}
-
-#[inline(always)]
-unsafe fn store_row<L: Lanes, const NV: usize, const PART: bool>(
-    p: *mut L::T,
-    last: usize,
-    row: [L::V; NV],
-) {
-    unsafe {
-        for (v, value) in row.into_iter().enumerate() {
-            let p = p.add(v * L::N);
-            if PART && v == NV - 1 {
-                L::store_part(p, last, value);
-            } else {
-                L::store(p, value);
-            }
-        }
-    }
-}
-
 /// c `[k, n]` += Σ_r a\[r\]ᵀ b\[r\].
 ///
 /// # Safety
@@ -417,10 +383,10 @@ unsafe fn outer<L: Lanes, const M: usize, const NV: usize, const PART: bool>(
     unsafe {
         let c = c.add(first * ldc);
         let mut sum: [[L::V; NV]; M] =
-            std::array::from_fn(|i| load_row::<L, NV, PART>(c.add(i * ldc), last));
+            std::array::from_fn(|i| load_vectors::<L, NV, PART>(c.add(i * ldc), last));
         for (&from, &with) in a.offsets.iter().zip(b.offsets) {
             let x = a.base.add(from + first);
-            let row = load_row::<L, NV, PART>(b.base.add(with), last);
+            let row = load_vectors::<L, NV, PART>(b.base.add(with), last);
             for (i, sum) in sum.iter_mut().enumerate() {
                 let x = L::splat(*x.add(i));
                 for v in 0..NV {
@@ -429,7 +395,7 @@ unsafe fn outer<L: Lanes, const M: usize, const NV: usize, const PART: bool>(
             }
         }
         for (i, row) in sum.into_iter().enumerate() {
-            store_row::<L, NV, PART>(c.add(i * ldc), last, row);
+            store_vectors::<L, NV, PART>(c.add(i * ldc), last, row);
         }
     }
 }

@@ -7,8 +7,8 @@ use super::product::ProductProgram;
 use super::view::Nest;
 use crate::functions::{Binary, Unary};
 use crate::plan::access::{Access, Rows, dense_strides};
-use crate::plan::lower::{Fold, Kernel, Step};
 use crate::plan::place::Place;
+use crate::plan::program::{Fold, Kernel, Step};
 use crate::{Half, Map, Plan, ProductTable, Space};
 
 /// Smaller side, and entries, from which on a matrix makes packing its operands worthwhile.

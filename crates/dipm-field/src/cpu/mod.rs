@@ -10,6 +10,7 @@ mod contract;
 mod expression;
 mod gemm;
 mod instruction;
+mod kernels;
 mod lanes;
 mod packed;
 mod parallel;
@@ -17,95 +18,24 @@ mod pointwise;
 mod product;
 mod profile;
 mod rows;
+mod stage;
 mod strips;
 mod tile;
 mod view;
 
-use crate::plan::lower::Source;
-use crate::plan::place::Place;
+use crate::plan::program::Source;
 use crate::{Bindings, FieldError, Plan, Space};
 use arena::{Arena, Ranges};
-use instruction::{Instruction, Work, instructions};
+use kernels::Run;
+pub use kernels::{InstructionSet, Scalar};
 pub use lanes::Number;
 use parallel::{Context, StageRun};
 pub use profile::GroupProfile;
-pub use tile::{InstructionSet, Scalar};
-use tile::{Run, Workspace};
-
-/// Scratch memory of a tile, in bytes: about what stays in a core's own cache.
-const TILE_BYTES: usize = 512 << 10;
-/// Entries from which on a matrix is large: tiles have rows enough to make reading it worthwhile.
-const LARGE_MATRIX: usize = 1 << 16;
-/// Rows that are multiplied with a large matrix at a time, at least.
-const LARGE_MATRIX_ROWS: usize = 96;
-/// Rows that scratch is made for are a multiple of this.
-const ROW_UNIT: usize = 16;
-/// Most rows of a tile.
-const MAX_TILE_ROWS: usize = 128;
-/// Most partial sums of one quantity over all rows.
-const MAX_CHUNKS: usize = 16;
-/// Fewest rows that are worth a partial sum of their own.
-const MIN_CHUNK_ROWS: usize = 64;
+use stage::{ROW_UNIT, Stage, chunks, tile_ranges};
+use tile::Workspace;
 
 /// Offset of what does not lie in the arena.
 const ELSEWHERE: usize = usize::MAX;
-
-/// A group ready to run.
-struct Stage {
-    domain: Space,
-    /// What lays out its large matrices before it runs, if there are many rows.
-    strips: Option<Box<Stage>>,
-    /// Whether instructions are cut into blocks of their outputs, and not into rows of the domain.
-    in_blocks: bool,
-    instructions: Vec<Instruction>,
-    scratch_width: usize,
-    /// Fewest rows of a tile that large matrices are worth reading for.
-    least_rows: usize,
-    /// Values added up over all rows.
-    accumulators: usize,
-    /// (accumulator offset, value, width) of each total.
-    totals: Vec<(usize, usize, usize)>,
-    sums_by_receiver: bool,
-    /// Values that are first written here, and values that nothing reads after.
-    allocate: Vec<usize>,
-    release: Vec<usize>,
-    nanoseconds: u64,
-}
-
-impl Stage {
-    /// A stage without instructions, which are to be cut into blocks of their outputs.
-    fn in_blocks(domain: Space) -> Self {
-        Self {
-            domain,
-            strips: None,
-            in_blocks: true,
-            instructions: vec![],
-            scratch_width: 0,
-            least_rows: 0,
-            accumulators: 0,
-            totals: vec![],
-            sums_by_receiver: false,
-            allocate: vec![],
-            release: vec![],
-            nanoseconds: 0,
-        }
-    }
-
-    /// The stage that lays out matrices, if that is worthwhile for the rows of a batch.
-    fn strips(&self, rows: &[(Space, usize)]) -> Option<&Stage> {
-        let is_worthwhile = strips::is_worthwhile(rows_of(rows, self.domain));
-        self.strips.as_deref().filter(|_| is_worthwhile)
-    }
-}
-
-/// A range of rows: for edges also the receivers they belong to. Or one block of one instruction.
-#[derive(Clone, Copy, Debug)]
-struct TileRange {
-    instruction: Option<usize>,
-    first: usize,
-    rows: usize,
-    receivers: (usize, usize),
-}
 
 /// Runs a plan on the CPU with numbers of type `T`, using the threads of the current rayon pool.
 pub struct Executor<T> {
@@ -149,58 +79,15 @@ impl<T: Scalar> Executor<T> {
         for (_, value) in &program.outputs {
             last_group[*value] = usize::MAX;
         }
-        let mut kernel_scratch = 0;
         let mut strips = vec![];
-        let mut stages = vec![];
-        for (number, group) in plan.placement.groups.iter().enumerate() {
-            let mut accumulators = 0;
-            let mut instructions = instructions(&plan, number, &mut accumulators);
-            let num_values = program.values.len();
-            let layout = strips::stage(group.domain, &mut instructions, num_values, &mut strips);
-            let mut totals = vec![];
-            let mut least_rows = 16;
-            for instruction in &instructions {
-                match &instruction.work {
-                    Work::ContractAll(_, _, at) | Work::SumAll(at) => {
-                        totals.push((*at, instruction.output, instruction.width));
-                    }
-                    Work::Contract(sizes, _) if sizes.k * sizes.n >= LARGE_MATRIX => {
-                        let rows = LARGE_MATRIX_ROWS.div_ceil(sizes.leads[0].len());
-                        least_rows = least_rows.max(rows.next_multiple_of(16));
-                    }
-                    _ => {}
-                }
-                let scratch = instruction.work.kernel_scratch(size_of::<T>());
-                kernel_scratch = kernel_scratch.max(scratch);
-            }
-            let allocate = instructions
-                .iter()
-                .filter(|instruction| instruction.output_place == Place::Stored)
-                .map(|instruction| instruction.output)
-                .collect();
-            let release = (0..program.values.len())
-                .filter(|&value| {
-                    last_group[value] == number && plan.placement.places[value] == Place::Stored
-                })
-                .collect();
-            stages.push(Stage {
-                domain: group.domain,
-                strips: layout,
-                in_blocks: group.in_blocks,
-                sums_by_receiver: group
-                    .steps
-                    .iter()
-                    .any(|&step| program.steps[step].is_by_receiver()),
-                instructions,
-                scratch_width: group.scratch_width,
-                least_rows,
-                accumulators,
-                totals,
-                allocate,
-                release,
-                nanoseconds: 0,
-            });
-        }
+        let groups = 0..plan.placement.groups.len();
+        let stages: Vec<Stage> = groups
+            .map(|number| Stage::new(&plan, number, &last_group, &mut strips))
+            .collect();
+        let scratch = stages
+            .iter()
+            .map(|stage| stage.kernel_scratch(size_of::<T>()));
+        let kernel_scratch = scratch.max().unwrap_or(0);
         let constants = program
             .values
             .iter()
@@ -466,86 +353,4 @@ fn rows_of(rows: &[(Space, usize)], space: Space) -> usize {
     rows.iter()
         .find(|known| known.0 == space)
         .map_or(0, |known| known.1)
-}
-
-/// Number of pieces that can run at the same time; with sums over all rows, one partial sum each.
-fn chunks(stage: &Stage, tiles: &[TileRange]) -> usize {
-    if stage.accumulators == 0 {
-        return tiles.len();
-    }
-    let rows: usize = tiles.iter().map(|tile| tile.rows).sum();
-    (rows / MIN_CHUNK_ROWS)
-        .clamp(1, MAX_CHUNKS)
-        .min(tiles.len().max(1))
-}
-
-/// Cuts the rows of a stage into tiles. Depends on the plan and the batch only.
-fn tile_ranges<T>(stage: &Stage, size: usize, bound: &bind::Bound<T>) -> Vec<TileRange> {
-    let rows = rows_of(&bound.rows, stage.domain);
-    if stage.in_blocks {
-        let blocks = |instruction: &Instruction| match &instruction.work {
-            Work::ContractBlocks(_, blocks, ..) => blocks.len() * rows,
-            Work::Strips(sizes) => sizes.n.div_ceil(strips::BLOCK),
-            _ => 0,
-        };
-        let numbered = stage.instructions.iter().enumerate();
-        return numbered
-            .flat_map(|(i, instruction)| (0..blocks(instruction)).map(move |block| (i, block)))
-            .map(|(instruction, first)| TileRange {
-                instruction: Some(instruction),
-                first,
-                rows: 1,
-                receivers: (0, 0),
-            })
-            .collect();
-    }
-    let room = match stage.domain {
-        Space::Const | Space::Table(_) => 1,
-        Space::Structures => 16,
-        _ => {
-            let fitting = TILE_BYTES / (stage.scratch_width.max(1) * size);
-            (fitting / 16 * 16).clamp(stage.least_rows, MAX_TILE_ROWS)
-        }
-    };
-    if !stage.sums_by_receiver {
-        return (0..rows.div_ceil(room))
-            .map(|i| {
-                let first = i * room;
-                TileRange {
-                    instruction: None,
-                    first,
-                    rows: room.min(rows - first),
-                    receivers: (0, 0),
-                }
-            })
-            .collect();
-    }
-    // whole receivers, so that the sum over the edges of each is complete within a tile
-    let bounds = &bound.receiver_bounds;
-    let mut tiles: Vec<TileRange> = vec![];
-    let mut start = 0;
-    for atom in 0..bounds.len() - 1 {
-        let edges = bounds[atom + 1] - bounds[start];
-        if edges > room && atom > start {
-            let receivers = (start, atom - start);
-            tiles.push(TileRange {
-                instruction: None,
-                first: bounds[start],
-                rows: bounds[atom] - bounds[start],
-                receivers,
-            });
-            start = atom;
-        }
-    }
-    let atoms = bounds.len() - 1;
-    if atoms > start {
-        let rows = bounds[atoms] - bounds[start];
-        tiles.push(TileRange {
-            instruction: None,
-            first: bounds[start],
-            rows,
-            receivers: (start, atoms - start),
-        });
-    }
-    tiles
 }

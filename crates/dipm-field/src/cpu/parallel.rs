@@ -6,9 +6,10 @@
 //! look again and again, since most stages are far shorter than waking a sleeping thread takes.
 
 use super::bind::Bound;
+use super::kernels::Run;
 use super::lanes::Number;
-use super::tile::{Run, Tile, Workspace};
-use super::{Stage, TileRange, chunks, tile_ranges};
+use super::stage::{ROW_UNIT, Stage, TileRange, chunks, tile_ranges};
+use super::tile::{Tile, Workspace};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -51,7 +52,7 @@ impl<'a, T: Number> StageRun<'a, T> {
         Self {
             stage,
             num_chunks: chunks(stage, &tiles),
-            capacity: largest.next_multiple_of(super::ROW_UNIT),
+            capacity: largest.next_multiple_of(ROW_UNIT),
             tiles,
             accumulators,
             next: AtomicUsize::new(0),

@@ -2,7 +2,7 @@
 
 use super::{Executor, Scalar};
 use crate::Space;
-use crate::plan::lower::Kernel;
+use crate::plan::program::Kernel;
 
 /// Time and size of one group of the plan, over all runs so far.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use super::lanes::{Lanes, Number, sealed::Float};
 use super::packed::Row;
-use crate::plan::lower::Fold;
+use crate::plan::program::Fold;
 
 /// Adds `width` entries of each of the `rows` to `out`.
 ///

@@ -4,10 +4,10 @@
 //! row come slowly from memory, and every tile copies them together again. So before a stage runs, its
 //! large matrices are laid out in strips once; they are kept until the stage ends.
 
-use super::Stage;
 use super::contract;
 use super::instruction::{Contraction, Instruction, Operand, OperandRows, Work};
 use super::lanes::Lanes;
+use super::stage::Stage;
 use crate::Space;
 use crate::plan::place::Place;
 

@@ -136,6 +136,49 @@ pub(crate) unsafe fn store<L: Lanes>(p: *mut L::T, stride: usize, n: usize, v: L
     }
 }
 
+/// `U` vectors side by side, of the last only the first `last` numbers if `PART`.
+///
+/// # Safety
+/// The numbers must be readable; the machine must have the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn load_vectors<L: Lanes, const U: usize, const PART: bool>(
+    p: *const L::T,
+    last: usize,
+) -> [L::V; U] {
+    unsafe {
+        std::array::from_fn(|u| {
+            let p = p.add(u * L::N);
+            if PART && u == U - 1 {
+                L::load_part(p, last)
+            } else {
+                L::load(p)
+            }
+        })
+    }
+}
+
+/// Writes such vectors.
+///
+/// # Safety
+/// The numbers must be writable; the machine must have the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn store_vectors<L: Lanes, const U: usize, const PART: bool>(
+    p: *mut L::T,
+    last: usize,
+    vectors: [L::V; U],
+) {
+    unsafe {
+        for (u, vector) in vectors.into_iter().enumerate() {
+            let p = p.add(u * L::N);
+            if PART && u == U - 1 {
+                L::store_part(p, last, vector);
+            } else {
+                L::store(p, vector);
+            }
+        }
+    }
+}
+
 /// What to do in an innermost loop. A trait, not a closure, since it must be inlined into the
 /// function that enables the instruction set, and closures cannot be told to.
 pub(crate) trait Inner<T, const A: usize> {

@@ -2,7 +2,7 @@
 
 use crate::Map;
 
-/// Index of a [`Value`](super::lower::Value).
+/// Index of a [`Value`](super::program::Value).
 pub(crate) type ValueId = usize;
 
 /// Which row of an operand belongs to a row of the domain.

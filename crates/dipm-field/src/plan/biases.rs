@@ -1,8 +1,8 @@
 //! A vector that is added to a contraction becomes what the contraction starts from.
 
 use super::access::{Access, Rows};
-use super::lower::{Kernel, Program, Source};
 use super::place::users;
+use super::program::{Kernel, Program, Source};
 use crate::Space;
 use crate::functions::Binary;
 

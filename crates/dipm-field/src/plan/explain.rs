@@ -2,8 +2,8 @@
 
 use super::Plan;
 use super::expression::Function;
-use super::lower::Kernel;
 use super::place::Place;
+use super::program::Kernel;
 use crate::Space;
 use std::fmt::Write;
 

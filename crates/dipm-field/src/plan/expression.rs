@@ -1,7 +1,7 @@
 //! Pointwise functions of several operands, computed in one pass.
 
 use super::access::{Access, Rows};
-use super::lower::{Kernel, Step};
+use super::program::{Kernel, Step};
 use crate::functions::{Binary, Unary};
 
 /// Most operands of an expression.

@@ -2,8 +2,8 @@
 //! the value passes through registers instead of memory.
 
 use super::expression::{Expression, absorbed};
-use super::lower::{Program, Source};
 use super::place::{reads_own_row, users};
+use super::program::{Program, Source};
 
 /// Fuses pointwise steps that run in the same group; `levels` holds the level of each step.
 pub(super) fn fuse(program: &mut Program, levels: &mut Vec<usize>) {

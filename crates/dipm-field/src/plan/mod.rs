@@ -6,9 +6,10 @@ mod biases;
 mod explain;
 pub(crate) mod expression;
 mod fuse;
-pub(crate) mod lower;
+mod lower;
 mod narrow;
 pub(crate) mod place;
+pub(crate) mod program;
 mod recompute;
 mod sums;
 mod verify;
@@ -16,8 +17,8 @@ mod verify;
 use crate::graph::{Graph, NodeId};
 use crate::{Field, Half, Space};
 pub(crate) use explain::Measured;
-use lower::Program;
 use place::Placement;
+use program::Program;
 
 /// How the outputs of a graph are computed.
 pub struct Plan {
@@ -77,7 +78,7 @@ impl Plan {
             .values
             .iter()
             .filter_map(|value| match value.source {
-                lower::Source::Input(index) => Some(index),
+                program::Source::Input(index) => Some(index),
                 _ => None,
             })
             .collect();

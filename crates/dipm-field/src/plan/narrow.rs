@@ -3,8 +3,8 @@
 //! number type of the executor.
 
 use super::access::{Access, Rows, ValueId, dense_strides};
-use super::lower::{Kernel, Program, Source, Step, Value};
 use super::place::{is_small, is_stored, users};
+use super::program::{Kernel, Program, Source, Step, Value};
 use crate::functions::{Binary, Unary};
 use crate::graph::{Node, NodeId, Op};
 use crate::{Half, Map, Space};

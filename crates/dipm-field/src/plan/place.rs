@@ -3,8 +3,8 @@
 use super::access::{Access, Rows, ValueId};
 use super::biases::start_from_biases;
 use super::fuse::fuse;
-use super::lower::{Program, Source, Step};
 use super::narrow::narrow;
+use super::program::{Program, Source, Step};
 use super::recompute::recompute;
 use super::sums::sum_products;
 use crate::Space;

@@ -2,8 +2,8 @@
 //! where they are read, instead of being stored themselves.
 
 use super::access::ValueId;
-use super::lower::{Kernel, Program, Source, Step, Value};
 use super::place::{is_small, is_stored, reads_own_row, users};
+use super::program::{Kernel, Program, Source, Step, Value};
 use crate::Space;
 use crate::functions::Unary;
 use std::collections::HashMap;

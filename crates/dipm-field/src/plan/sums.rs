@@ -2,8 +2,8 @@
 //! that the products themselves are never written.
 
 use super::access::{Access, Rows};
-use super::lower::{Fold, Kernel, Program, Source, Step, Term};
 use super::place::users;
+use super::program::{Fold, Kernel, Program, Source, Step, Term};
 use crate::Map;
 use crate::functions::Binary;
 

@@ -2,8 +2,8 @@
 
 use super::Plan;
 use super::access::Rows;
-use super::lower::{Kernel, Source};
 use super::place::{Place, reads_own_row};
+use super::program::{Kernel, Source};
 use crate::Space;
 
 /// Walks the plan as an executor would and checks every read and write.

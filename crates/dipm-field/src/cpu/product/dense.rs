@@ -3,6 +3,7 @@
 //! table, are computed together, as in a product of matrices.
 
 use crate::cpu::lanes::{Lanes, sealed::Float};
+use crate::cpu::view::{load_vectors, store_vectors};
 use std::collections::BTreeMap;
 
 /// Components of the result that are sums over the same components of the operand.
@@ -98,22 +99,6 @@ unsafe fn columns<L: Lanes, const U: usize, const PART: bool>(
     }
 }
 
-#[inline(always)]
-unsafe fn vectors<L: Lanes, const U: usize, const PART: bool>(
-    p: *const L::T,
-    last: usize,
-) -> [L::V; U] {
-    unsafe {
-        std::array::from_fn(|u| {
-            if PART {
-                L::load_part(p, last)
-            } else {
-                L::load(p.add(u * L::N))
-            }
-        })
-    }
-}
-
 /// `M` targets of a block, from number `t`; returns `M`.
 #[inline(always)]
 unsafe fn some<L: Lanes, const M: usize, const U: usize, const PART: bool>(
@@ -129,12 +114,12 @@ unsafe fn some<L: Lanes, const M: usize, const U: usize, const PART: bool>(
         if adds {
             for (m, sums) in sums.iter_mut().enumerate() {
                 let out = out.add(block.targets[t + m] * channels);
-                *sums = vectors::<L, U, PART>(out, last);
+                *sums = load_vectors::<L, U, PART>(out, last);
             }
         }
         let mut positions = block.factors.as_ptr().wrapping_add(t);
         for &offset in &block.offsets {
-            let x = vectors::<L, U, PART>(x.add(offset), last);
+            let x = load_vectors::<L, U, PART>(x.add(offset), last);
             for (m, sums) in sums.iter_mut().enumerate() {
                 let factor = L::splat(*factors.add(*positions.add(m) * step));
                 for u in 0..U {
@@ -145,13 +130,7 @@ unsafe fn some<L: Lanes, const M: usize, const U: usize, const PART: bool>(
         }
         for (m, sums) in sums.into_iter().enumerate() {
             let out = out.add(block.targets[t + m] * channels);
-            for (u, sum) in sums.into_iter().enumerate() {
-                if PART {
-                    L::store_part(out, last, sum);
-                } else {
-                    L::store(out.add(u * L::N), sum);
-                }
-            }
+            store_vectors::<L, U, PART>(out, last, sums);
         }
         M
     }

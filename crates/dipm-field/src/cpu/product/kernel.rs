@@ -3,7 +3,7 @@
 use super::dense::dense_row;
 use super::{Body, Factor, ProductProgram, Reduction, Sum};
 use crate::cpu::lanes::{Lanes, Number, sealed::Float};
-use crate::cpu::view::View;
+use crate::cpu::view::{View, load_vectors, store_vectors};
 
 /// The rows of the operands that are multiplied.
 #[derive(Clone, Copy)]
@@ -282,23 +282,6 @@ unsafe fn channels_row<L: Lanes>(
 }
 
 #[inline(always)]
-unsafe fn load_vectors<L: Lanes, const U: usize, const PART: bool>(
-    p: *const L::T,
-    last: usize,
-) -> [L::V; U] {
-    unsafe {
-        std::array::from_fn(|u| {
-            let p = p.add(u * L::N);
-            if PART {
-                L::load_part(p, last)
-            } else {
-                L::load(p)
-            }
-        })
-    }
-}
-
-#[inline(always)]
 #[allow(clippy::too_many_arguments)] // the innermost loop takes everything apart
 unsafe fn channels_block<L: Lanes, const U: usize, const PART: bool>(
     sums: &[Vec<Sum>],
@@ -346,14 +329,7 @@ unsafe fn channels_block<L: Lanes, const U: usize, const PART: bool>(
                     }
                 }
             }
-            for (u, value) in total.into_iter().enumerate() {
-                let p = out.add(u * L::N);
-                if PART {
-                    L::store_part(p, last, value);
-                } else {
-                    L::store(p, value);
-                }
-            }
+            store_vectors::<L, U, PART>(out, last, total);
         }
     }
 }
