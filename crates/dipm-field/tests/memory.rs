@@ -63,26 +63,32 @@ fn of_activations_and_their_slopes_only_the_arguments_are_stored() {
     assert!(stored <= 4 * (64 + 48), "{stored} values per edge");
 }
 
+/// Runs on one thread: of several some may have nothing to do, and take no memory, in one run and not in another.
+fn on_one_thread<R: Send>(act: impl FnOnce() -> R + Send) -> R {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    pool.unwrap().install(act)
+}
+
 #[test]
 fn memory_that_was_released_is_taken_again() {
     let graph = Graph::new();
     let mut executor = Executor::<f64>::new(plan(&graph));
-    let first = run(&mut executor);
-    let taken = executor.memory_bytes();
-    assert!(taken > 0);
-    executor.release_memory();
-    assert_eq!(executor.memory_bytes(), 0);
-    assert_eq!(run(&mut executor), first);
-    assert_eq!(executor.memory_bytes(), taken);
+    on_one_thread(|| {
+        let first = run(&mut executor);
+        let taken = executor.memory_bytes();
+        assert!(taken > 0);
+        executor.release_memory();
+        assert_eq!(executor.memory_bytes(), 0);
+        assert_eq!(run(&mut executor), first);
+        assert_eq!(executor.memory_bytes(), taken);
+    });
 }
 
 #[test]
 fn the_memory_of_a_run_is_known_before_it() {
     let graph = Graph::new();
     let mut executor = Executor::<f64>::new(plan(&graph));
-    // of several threads some may have nothing to do, and take nothing
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    pool.unwrap().install(|| {
+    on_one_thread(|| {
         let needed = with_data(&mut executor, |executor, bindings| {
             executor.memory_needed(bindings, &[]).unwrap()
         });
@@ -106,34 +112,36 @@ fn outputs_are_written_where_the_caller_wants_them() {
     let total = sum.sum(Map::All(Space::Atoms));
     let outputs = [("sum", sum), ("total", total), ("again", total)];
     let mut executor = Executor::<f64>::new(Plan::new(&graph, &outputs));
-    for atoms in [1, 4, 2] {
-        let values: Vec<f64> = (0..3 * atoms).map(|i| i as f64).collect();
-        let bindings = Bindings::new()
-            .rows(Space::Atoms, atoms)
-            .input("x", &values)
-            .input("y", &values);
-        executor.run(&bindings).unwrap();
-        let [sum, total] = ["sum", "total"].map(|name| executor.output(name).to_vec());
-        let all = executor.memory_bytes();
-        let (mut outside, mut again) = (vec![f64::NAN; 3], vec![f64::NAN; 3]);
-        let memory = vec![("total", &mut outside[..]), ("again", &mut again[..])];
-        executor.run_into(&bindings, memory).unwrap();
-        assert_eq!(
-            (executor.output("sum"), &outside, &again),
-            (&sum[..], &total, &total)
-        );
-        // and back
-        executor.run(&bindings).unwrap();
-        assert_eq!(executor.output("total"), total);
-        let needed = executor.memory_needed(&bindings, &[]).unwrap();
-        let without = executor
-            .memory_needed(&bindings, &["sum", "total"])
-            .unwrap();
-        assert!(
-            without < needed && needed <= all,
-            "{without} {needed} {all}"
-        );
-    }
+    on_one_thread(|| {
+        for atoms in [1, 4, 2] {
+            let values: Vec<f64> = (0..3 * atoms).map(|i| i as f64).collect();
+            let bindings = Bindings::new()
+                .rows(Space::Atoms, atoms)
+                .input("x", &values)
+                .input("y", &values);
+            executor.run(&bindings).unwrap();
+            let [sum, total] = ["sum", "total"].map(|name| executor.output(name).to_vec());
+            let all = executor.memory_bytes();
+            let (mut outside, mut again) = (vec![f64::NAN; 3], vec![f64::NAN; 3]);
+            let memory = vec![("total", &mut outside[..]), ("again", &mut again[..])];
+            executor.run_into(&bindings, memory).unwrap();
+            assert_eq!(
+                (executor.output("sum"), &outside, &again),
+                (&sum[..], &total, &total)
+            );
+            // and back
+            executor.run(&bindings).unwrap();
+            assert_eq!(executor.output("total"), total);
+            let needed = executor.memory_needed(&bindings, &[]).unwrap();
+            let without = executor
+                .memory_needed(&bindings, &["sum", "total"])
+                .unwrap();
+            assert!(
+                without < needed && needed <= all,
+                "{without} {needed} {all}"
+            );
+        }
+    });
 }
 
 #[test]
