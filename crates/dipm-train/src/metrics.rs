@@ -32,6 +32,13 @@ impl ErrorSums {
         self.count += 1;
     }
 
+    /// Takes in the errors of other sums.
+    pub fn merge(&mut self, other: &Self) {
+        self.absolute += other.absolute;
+        self.squared += other.squared;
+        self.count += other.count;
+    }
+
     /// Mean absolute and root mean square error; `None` without errors.
     pub fn summary(&self) -> Option<Errors> {
         let count = self.count as f64;

@@ -6,6 +6,7 @@ use dipm_data::Batch;
 
 use crate::loss::{Labels, Predictions};
 use crate::record::MetricRecord;
+use crate::{Ranks, RanksError};
 
 /// A pass over a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,16 @@ pub trait Observer {
         let _ = (batch, labels, predictions);
     }
 
+    /// All batches of an evaluation are done, before [`Observer::pass_done`]. Each rank saw its own; what is
+    /// brought together here must be by the observers of all ranks, in the same order.
+    ///
+    /// # Errors
+    /// Those of the ranks, which end the run.
+    fn evaluation_done(&mut self, ranks: &mut dyn Ranks) -> Result<(), RanksError> {
+        let _ = ranks;
+        Ok(())
+    }
+
     /// A pass is done.
     fn pass_done(&mut self, progress: &Progress) {
         let _ = progress;
@@ -95,6 +106,10 @@ impl Observer for Vec<&mut dyn Observer> {
     fn batch_evaluated(&mut self, batch: &Batch, labels: &Labels, predictions: &Predictions) {
         self.iter_mut()
             .for_each(|o| o.batch_evaluated(batch, labels, predictions));
+    }
+
+    fn evaluation_done(&mut self, ranks: &mut dyn Ranks) -> Result<(), RanksError> {
+        self.iter_mut().try_for_each(|o| o.evaluation_done(ranks))
     }
 
     fn pass_done(&mut self, progress: &Progress) {

@@ -323,6 +323,7 @@ impl<T: Real, O: Objective<T>> Trainer<T, O> {
         observer.pass_started(&progress);
         let metrics = self.sum_errors(evaluation, parameters, &mut progress, observer);
         let metrics = together(&mut *self.ranks, metrics)?.over(&mut *self.ranks)?;
+        observer.evaluation_done(&mut *self.ranks)?;
         observer.pass_done(&progress);
         let weights = self.config.loss.weights(self.position.epoch);
         Ok(EvaluationRecord::new(

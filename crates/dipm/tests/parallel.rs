@@ -146,6 +146,10 @@ mod mpi {
         }
         let report = std::fs::read_to_string(two.path().join("run/report.md")).unwrap();
         assert!(report.contains("2 processes"), "{report}");
+        // the page has the errors of both
+        let [found, expected] = [&two, &one].map(|run| parity_marks(run.path()));
+        assert!(expected.len() > 4, "{expected:?}");
+        assert_eq!(found, expected);
     }
 
     /// Compares numbers and how many there were.
@@ -162,6 +166,15 @@ mod mpi {
         println!("{name:14} {a:.9e} {b:.9e} {:.1e}", (a - b).abs() / b.abs());
         assert!((a - b).abs() <= 1e-5 * b.abs(), "{name}: {a} {b}");
         1
+    }
+
+    /// How many points each chart of the page of a run has.
+    fn parity_marks(directory: &Path) -> Vec<usize> {
+        let page = std::fs::read_to_string(directory.join("run/report.html")).unwrap();
+        let charts = page.split("<svg").skip(1);
+        charts
+            .map(|chart| chart.matches("h0").count())
+            .collect()
     }
 
     #[test]

@@ -78,6 +78,12 @@ pub trait Ranks {
     /// [`RanksError::Missing`] when some do not come in time.
     fn gather(&mut self, values: &[f64]) -> Result<Vec<Vec<f64>>, RanksError>;
 
+    /// What every rank brings, by rank, for rank 0; nothing for the others. Lengths may differ.
+    ///
+    /// # Errors
+    /// As [`Ranks::gather`].
+    fn bring(&mut self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, RanksError>;
+
     /// Replaces each number by its sum over ranks.
     ///
     /// # Errors
@@ -106,6 +112,10 @@ impl Ranks for SingleRank {
 
     fn gather(&mut self, values: &[f64]) -> Result<Vec<Vec<f64>>, RanksError> {
         Ok(vec![values.to_vec()])
+    }
+
+    fn bring(&mut self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, RanksError> {
+        Ok(vec![bytes])
     }
 
     fn sum_f32(&mut self, _: &mut [f32]) -> Result<(), RanksError> {

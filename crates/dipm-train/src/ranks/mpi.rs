@@ -81,14 +81,14 @@ pub struct MpiRanks {
 impl MpiRanks {
     /// Waits for a message from each of some ranks and returns them in the order given, or those ranks
     /// whose message does not come in time.
-    fn receive(
+    fn receive<T: Equivalence + Clone>(
         &self,
         from: &[usize],
         tag: i32,
         limit: Duration,
-    ) -> Result<Vec<Vec<f64>>, Vec<usize>> {
+    ) -> Result<Vec<Vec<T>>, Vec<usize>> {
         let start = Instant::now();
-        let mut found: Vec<Option<Vec<f64>>> = vec![None; from.len()];
+        let mut found: Vec<Option<Vec<T>>> = vec![None; from.len()];
         loop {
             for (message, &rank) in found.iter_mut().zip(from) {
                 let process = self.world.process_at_rank(rank as i32);
@@ -112,6 +112,19 @@ impl MpiRanks {
                 false => std::thread::sleep(PAUSE),
             }
         }
+    }
+
+    /// What all ranks have brought to rank 0, where this is called.
+    fn brought<T: Equivalence + Clone>(&self, own: Vec<T>) -> Result<Vec<Vec<T>>, RanksError> {
+        let others: Vec<usize> = (1..self.size).collect();
+        let received = self.receive(&others, BROUGHT, self.timeout);
+        let received = received.map_err(|ranks| self.missing(ranks))?;
+        Ok(std::iter::once(own).chain(received).collect())
+    }
+
+    fn missing(&self, missing: Vec<usize>) -> RanksError {
+        let seconds = self.timeout.as_secs();
+        RanksError::Missing { missing, seconds }
     }
 
     fn sum<T: Equivalence + Copy>(&mut self, values: &mut [T]) -> Result<(), RanksError> {
@@ -139,30 +152,34 @@ impl Ranks for MpiRanks {
     }
 
     fn gather(&mut self, values: &[f64]) -> Result<Vec<Vec<f64>>, RanksError> {
-        let seconds = self.timeout.as_secs();
-        let missing = |missing| RanksError::Missing { missing, seconds };
         if self.rank > 0 {
             let first = self.world.process_at_rank(0);
             first.send_with_tag(values, BROUGHT);
             // rank 0 has the better message of who is missing, so it is the first to lose patience
-            let limit = 2 * self.timeout;
-            let all = self.receive(&[0], ALL, limit).map_err(missing)?;
+            let received = self.receive::<f64>(&[0], ALL, 2 * self.timeout);
+            let all = received.map_err(|ranks| self.missing(ranks))?.concat();
             let width = values.len();
-            let of_rank = |rank: usize| all[0][rank * width..][..width].to_vec();
+            let of_rank = |rank: usize| all[rank * width..][..width].to_vec();
             return Ok((0..self.size).map(of_rank).collect());
         }
-        let others: Vec<usize> = (1..self.size).collect();
-        let mut all = vec![values.to_vec()];
-        all.extend(
-            self.receive(&others, BROUGHT, self.timeout)
-                .map_err(missing)?,
-        );
+        let all = self.brought(values.to_vec())?;
         let message = all.concat();
-        for rank in others {
+        for rank in 1..self.size {
             let process = self.world.process_at_rank(rank as i32);
             process.send_with_tag(&message[..], ALL);
         }
         Ok(all)
+    }
+
+    fn bring(&mut self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, RanksError> {
+        // a message of any size may wait until it is received, so rank 0 must be there
+        self.gather(&[])?;
+        if self.rank == 0 {
+            return self.brought(bytes);
+        }
+        let first = self.world.process_at_rank(0);
+        first.send_with_tag(&bytes[..], BROUGHT);
+        Ok(Vec::new())
     }
 
     fn sum_f32(&mut self, values: &mut [f32]) -> Result<(), RanksError> {

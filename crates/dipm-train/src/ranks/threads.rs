@@ -1,6 +1,6 @@
 //! Ranks that are threads of one process.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{DEFAULT_TIMEOUT, Ranks, RanksError};
@@ -10,40 +10,36 @@ use super::{DEFAULT_TIMEOUT, Ranks, RanksError};
 pub struct ThreadRanks {
     rank: usize,
     timeout: Duration,
-    meeting: Arc<Meeting>,
+    numbers: Arc<Meeting<f64>>,
+    bytes: Arc<Meeting<u8>>,
 }
 
+/// Where ranks bring lists of something.
 #[derive(Debug)]
-struct Meeting {
-    state: Mutex<State>,
+struct Meeting<T> {
+    state: Mutex<State<T>>,
     changed: Condvar,
 }
 
 /// What has been brought to the present meeting, and taken from the last.
 #[derive(Debug)]
-struct State {
+struct State<T> {
     /// Number of meetings that are complete.
     completed: u64,
-    brought: Vec<Option<Vec<f64>>>,
+    brought: Vec<Option<Vec<T>>>,
     /// All of the last complete meeting.
-    last: Arc<Vec<Vec<f64>>>,
+    last: Arc<Vec<Vec<T>>>,
 }
 
 impl ThreadRanks {
     /// As many as asked for, to be moved to their threads.
     pub fn new(size: usize) -> Vec<Self> {
-        let meeting = Arc::new(Meeting {
-            state: Mutex::new(State {
-                completed: 0,
-                brought: vec![None; size],
-                last: Arc::default(),
-            }),
-            changed: Condvar::new(),
-        });
+        let (numbers, bytes) = (Meeting::new(size), Meeting::new(size));
         let rank = |rank| Self {
             rank,
             timeout: DEFAULT_TIMEOUT,
-            meeting: Arc::clone(&meeting),
+            numbers: Arc::clone(&numbers),
+            bytes: Arc::clone(&bytes),
         };
         (0..size).map(rank).collect()
     }
@@ -54,10 +50,33 @@ impl ThreadRanks {
     }
 
     fn meet(&self, values: Vec<f64>) -> Result<Arc<Vec<Vec<f64>>>, RanksError> {
-        let Meeting { state, changed } = &*self.meeting;
+        self.numbers.meet(self.rank, values, self.timeout)
+    }
+}
+
+impl<T> Meeting<T> {
+    fn new(size: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                completed: 0,
+                brought: (0..size).map(|_| None).collect(),
+                last: Arc::default(),
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// What all ranks have brought.
+    fn meet(
+        &self,
+        rank: usize,
+        values: Vec<T>,
+        timeout: Duration,
+    ) -> Result<Arc<Vec<Vec<T>>>, RanksError> {
+        let Self { state, changed } = self;
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let number = state.completed;
-        state.brought[self.rank] = Some(values);
+        state.brought[rank] = Some(values);
         if state.brought.iter().all(Option::is_some) {
             let all = state.brought.iter_mut().map(Option::take);
             state.last = Arc::new(all.flatten().collect());
@@ -65,25 +84,21 @@ impl ThreadRanks {
             changed.notify_all();
             return Ok(Arc::clone(&state.last));
         }
-        let end = Instant::now() + self.timeout;
+        let end = Instant::now() + timeout;
         while state.completed == number {
             let now = Instant::now();
             if now >= end {
-                return Err(self.missing(&state));
+                let ranks = 0..state.brought.len();
+                return Err(RanksError::Missing {
+                    missing: ranks.filter(|&r| state.brought[r].is_none()).collect(),
+                    seconds: timeout.as_secs(),
+                });
             }
             let waited = changed.wait_timeout(state, end - now);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         // the next meeting is not complete before this rank comes to it
         Ok(Arc::clone(&state.last))
-    }
-
-    fn missing(&self, state: &MutexGuard<'_, State>) -> RanksError {
-        let ranks = 0..state.brought.len();
-        RanksError::Missing {
-            missing: ranks.filter(|&r| state.brought[r].is_none()).collect(),
-            seconds: self.timeout.as_secs(),
-        }
     }
 }
 
@@ -93,12 +108,20 @@ impl Ranks for ThreadRanks {
     }
 
     fn size(&self) -> usize {
-        let state = self.meeting.state.lock();
+        let state = self.numbers.state.lock();
         state.unwrap_or_else(PoisonError::into_inner).brought.len()
     }
 
     fn gather(&mut self, values: &[f64]) -> Result<Vec<Vec<f64>>, RanksError> {
         Ok(self.meet(values.to_vec())?.to_vec())
+    }
+
+    fn bring(&mut self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, RanksError> {
+        let all = self.bytes.meet(self.rank, bytes, self.timeout)?;
+        Ok(match self.rank {
+            0 => all.to_vec(),
+            _ => Vec::new(),
+        })
     }
 
     fn sum_f32(&mut self, values: &mut [f32]) -> Result<(), RanksError> {
@@ -132,6 +155,13 @@ mod tests {
                 let mut sum = [mine[0] as f32 + 1.0, mine[1] as f32];
                 ranks.sum_f32(&mut sum).unwrap();
                 assert_eq!(sum, [6.0, 3.0 * round as f32]);
+                // as many bytes as the number of the rank
+                let brought = ranks.bring(vec![round as u8; ranks.rank()]).unwrap();
+                let expected = (0..3).map(|rank| vec![round as u8; rank]);
+                match ranks.rank() {
+                    0 => assert_eq!(brought, expected.collect::<Vec<_>>()),
+                    _ => assert!(brought.is_empty()),
+                }
             }
             found
         };

@@ -4,6 +4,7 @@ use super::{Failure, check, cost, overrides};
 use crate::cli::TrainArgs;
 use crate::config;
 use crate::datasets::Datasets;
+use crate::evaluation::Collector;
 use crate::interrupt;
 use crate::launcher::{Job, Place};
 use crate::progress::Display;
@@ -228,7 +229,10 @@ fn train<T: Real + dipm_models::Real>(run: &Run<'_>, mut model: Model) -> Result
     if job.is_first() {
         return lead(run, &model, trainer, data, &text);
     }
-    match trainer.run(data, &mut Follower)? {
+    let (mut follower, mut collector) = (Follower, section.report.then(Collector::default));
+    let mut watchers: Vec<&mut dyn Observer> = vec![&mut follower];
+    watchers.extend(collector.as_mut().map(|own| own as &mut dyn Observer));
+    match trainer.run(data, &mut watchers)? {
         Outcome::Finished(_) => Ok(()),
         Outcome::Stopped(position) => Err(stopped(position)),
     }

@@ -1,5 +1,6 @@
 //! Where many points lie: each of them while they are few, counts in cells of a grid once they are many.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Points that are kept one by one.
@@ -14,7 +15,7 @@ const FARTHEST_CELL: f64 = (1_u64 << 50) as f64;
 /// Beyond [`MOST_POINTS`] they are counted in cells whose sides are powers of two, the smallest with which
 /// [`MOST_CELLS`] cells an axis hold them all; when a point falls outside, cells are joined two by two. The
 /// result does not depend on the order of the points.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Density {
     marks: Marks,
     count: u64,
@@ -25,7 +26,7 @@ pub struct Density {
 }
 
 /// What is kept of the points.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Marks {
     /// Each.
     Points(Vec<[f64; 2]>),
@@ -34,7 +35,7 @@ pub enum Marks {
 }
 
 /// A grid of counts. Cell (i, j) reaches from i·w to (i+1)·w along each axis, w = 2^exponent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cells {
     exponents: [i32; 2],
     /// First and last cell on each axis.
@@ -72,6 +73,11 @@ impl Density {
         for (range, x) in self.ranges.iter_mut().zip(point) {
             *range = [range[0].min(x), range[1].max(x)];
         }
+        self.mark(point);
+    }
+
+    /// Keeps a finite point that is counted already.
+    fn mark(&mut self, point: [f64; 2]) {
         match &mut self.marks {
             Marks::Points(points) => points.push(point),
             Marks::Cells(cells) => cells.add(point, self.has_square_cells),
@@ -81,6 +87,27 @@ impl Density {
         {
             self.marks = Marks::Cells(Cells::of(points, self.ranges, self.has_square_cells));
         }
+    }
+
+    /// Takes in the points of another part of the data, with the result of adding them all to one.
+    pub fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.num_not_finite += other.num_not_finite;
+        for (range, [least, largest]) in self.ranges.iter_mut().zip(other.ranges) {
+            *range = [range[0].min(least), range[1].max(largest)];
+        }
+        let points = match (&mut self.marks, other.marks) {
+            (_, Marks::Points(points)) => points,
+            (Marks::Cells(cells), Marks::Cells(others)) => {
+                return cells.merge(others, self.has_square_cells);
+            }
+            (Marks::Points(points), others @ Marks::Cells(_)) => {
+                let points = std::mem::take(points);
+                self.marks = others;
+                points
+            }
+        };
+        points.into_iter().for_each(|point| self.mark(point));
     }
 
     /// What is kept of the points.
@@ -152,6 +179,38 @@ impl Cells {
 
     fn cell_of(&self, point: [f64; 2]) -> [i64; 2] {
         [0, 1].map(|axis| (point[axis] / width(self.exponents[axis])).floor() as i64)
+    }
+
+    /// Takes in the counts of other cells.
+    fn merge(&mut self, mut others: Self, square: bool) {
+        for axis in 0..2 {
+            while self.exponents[axis] < others.exponents[axis] {
+                self.join(axis, square);
+            }
+            while others.exponents[axis] < self.exponents[axis] {
+                others.join(axis, square);
+            }
+        }
+        loop {
+            let union = [0, 1].map(|axis| {
+                let ([first, last], [other_first, other_last]) =
+                    (self.ranges[axis], others.ranges[axis]);
+                [first.min(other_first), last.max(other_last)]
+            });
+            match (0..2).find(|&axis| union[axis][1] - union[axis][0] >= MOST_CELLS) {
+                Some(axis) => {
+                    self.join(axis, square);
+                    others.join(axis, square);
+                }
+                None => {
+                    self.ranges = union;
+                    for (cell, count) in others.counts {
+                        *self.counts.entry(cell).or_default() += count;
+                    }
+                    return;
+                }
+            }
+        }
     }
 
     /// Joins cells two by two along an axis, along both if they are squares.
@@ -259,6 +318,32 @@ mod tests {
         points.iter().for_each(|&point| forwards.add(point));
         points.iter().rev().for_each(|&point| backwards.add(point));
         assert_eq!(forwards, backwards);
+    }
+
+    #[test]
+    fn parts_together_are_what_all_points_are() {
+        let mut points = parity(6000);
+        points.extend([[1e3, 2e3], [-4e3, 1e-3], [f64::NAN, 1.0], [5e5, 5e5]]);
+        let of = |points: &[[f64; 2]], empty: fn() -> Density| {
+            let mut density = empty();
+            points.iter().for_each(|&point| density.add(point));
+            density
+        };
+        for empty in [Density::new, Density::square] {
+            // cells and cells, points and cells, points and points that become cells, nothing and points
+            for (all, first) in [
+                (6004, 3000),
+                (6000, 10),
+                (6004, 5990),
+                (2000, 1000),
+                (40, 0),
+            ] {
+                let mut merged = of(&points[..first], empty);
+                merged.merge(of(&points[first..all], empty));
+                // NaN is not equal to itself, but is not kept either
+                assert_eq!(merged, of(&points[..all], empty), "{first} of {all}");
+            }
+        }
     }
 
     #[test]

@@ -2,13 +2,13 @@ use super::*;
 use std::path::PathBuf;
 
 /// Labels and predictions of a structure.
-struct Case {
+pub(super) struct Case {
     origin: Origin,
     config_type: Option<String>,
     atomic_numbers: Vec<u8>,
     energy: Option<[f64; 2]>,
     forces: Option<[Vec<[f64; 3]>; 2]>,
-    stress: Option<[[[f64; 3]; 3]; 2]>,
+    pub stress: Option<[[[f64; 3]; 3]; 2]>,
 }
 
 impl Case {
@@ -29,7 +29,7 @@ fn wave(phase: f64) -> f64 {
 }
 
 /// Structures of 1 to 4 atoms of H and O in three classes; some labels are missing.
-fn cases(count: usize) -> Vec<Case> {
+pub(super) fn cases(count: usize) -> Vec<Case> {
     let case = |index: usize| {
         let i = index as f64;
         let n = 1 + index % 4;
@@ -54,10 +54,10 @@ fn cases(count: usize) -> Vec<Case> {
     (0..count).map(case).collect()
 }
 
-fn evaluated(cases: &[Case]) -> Evaluation {
+pub(super) fn evaluated<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Evaluation {
     let mut evaluation = Evaluation::default();
     cases
-        .iter()
+        .into_iter()
         .for_each(|case| evaluation.add(&case.compared()));
     evaluation
 }

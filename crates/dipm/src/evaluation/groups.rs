@@ -1,13 +1,14 @@
 //! Errors by element, and by class of structures.
 
 use super::{Compared, ErrorStatistics, Parity, components};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Classes of structures that are told apart; later ones are taken together.
 pub const MOST_CONFIG_TYPES: usize = 40;
 
 /// Forces on the atoms of one element.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ElementErrors {
     /// Atoms seen.
     pub num_atoms: u64,
@@ -16,7 +17,7 @@ pub struct ElementErrors {
 }
 
 /// Structures of one class.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ConfigTypeErrors {
     /// Structures seen.
     pub num_structures: u64,
@@ -29,7 +30,7 @@ pub struct ConfigTypeErrors {
 }
 
 /// Structures by their `config_type`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ConfigTypes {
     named: BTreeMap<String, ConfigTypeErrors>,
     unnamed: ConfigTypeErrors,
@@ -42,12 +43,26 @@ impl ConfigTypes {
     pub(super) fn add(&mut self, structure: &Compared, energy_per_atom: Option<[f64; 2]>) {
         let errors = match structure.config_type {
             None => &mut self.unnamed,
-            Some(name) if self.named.contains_key(name) || self.named.len() < MOST_CONFIG_TYPES => {
-                self.named.entry(name.to_owned()).or_default()
-            }
-            Some(_) => &mut self.others,
+            Some(name) => self.class(name),
         };
         errors.add(structure, energy_per_atom);
+    }
+
+    /// Takes in the structures of another part of the data.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.unnamed.merge(other.unnamed);
+        self.others.merge(other.others);
+        for (name, errors) in other.named {
+            self.class(&name).merge(errors);
+        }
+    }
+
+    /// Where structures of this name count.
+    fn class(&mut self, name: &str) -> &mut ConfigTypeErrors {
+        if self.named.contains_key(name) || self.named.len() < MOST_CONFIG_TYPES {
+            return self.named.entry(name.to_owned()).or_default();
+        }
+        &mut self.others
     }
 
     /// Name and errors of each class, those with most structures first; empty if the data name none.
@@ -72,7 +87,22 @@ impl ConfigTypes {
     }
 }
 
+impl ElementErrors {
+    /// Takes in the atoms of another part of the data.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.num_atoms += other.num_atoms;
+        self.forces.merge(other.forces);
+    }
+}
+
 impl ConfigTypeErrors {
+    fn merge(&mut self, other: Self) {
+        self.num_structures += other.num_structures;
+        self.energy_per_atom.merge(other.energy_per_atom);
+        self.forces.merge(other.forces);
+        self.stress.merge(&other.stress);
+    }
+
     fn add(&mut self, structure: &Compared, energy_per_atom: Option<[f64; 2]>) {
         self.num_structures += 1;
         if let Some(pair) = energy_per_atom {

@@ -1,11 +1,13 @@
 //! What a model gets right and wrong on a data set, taken in structure by structure in bounded memory.
 
+mod collector;
 mod density;
 mod groups;
 mod parity;
 mod statistics;
 mod worst;
 
+pub use collector::Collector;
 pub use density::{Cells, Density, MOST_CELLS, MOST_POINTS, Marks};
 pub use groups::{ConfigTypeErrors, ConfigTypes, ElementErrors, MOST_CONFIG_TYPES};
 pub use parity::Parity;
@@ -14,6 +16,7 @@ pub use worst::{NUM_WORST, Worst, WorstAtom, WorstStructure, formula};
 
 use dipm_data::{Batch, Origin};
 use dipm_train::{Labels, Predictions};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Forces and errors of forces are shown from here on, in eV/Å: their logarithm has to begin somewhere.
@@ -40,7 +43,7 @@ pub struct Compared<'a> {
 ///
 /// Memory is bounded whatever the size of the set: sums, [`Density`]s, the [`NUM_WORST`] worst structures and at
 /// most [`MOST_CONFIG_TYPES`] classes of structures.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Structures seen.
     pub num_structures: u64,
@@ -156,6 +159,27 @@ impl Evaluation {
         if let Some(error) = energy_error_per_atom {
             self.worst_energies.consider(error.abs(), describe);
         }
+    }
+
+    /// Takes in the structures of another part of the data.
+    pub fn merge(&mut self, other: Self) {
+        self.num_structures += other.num_structures;
+        self.num_atoms += other.num_atoms;
+        for (count, others) in self.num_labelled.iter_mut().zip(other.num_labelled) {
+            *count += others;
+        }
+        self.num_unlabelled += other.num_unlabelled;
+        self.energy.merge(&other.energy);
+        self.energy_per_atom.merge(other.energy_per_atom);
+        self.forces.merge(&other.forces);
+        self.stress.merge(other.stress);
+        self.force_errors.merge(other.force_errors);
+        for (z, errors) in other.elements {
+            self.elements.entry(z).or_default().merge(errors);
+        }
+        self.config_types.merge(other.config_types);
+        self.worst_forces.merge(other.worst_forces);
+        self.worst_energies.merge(other.worst_energies);
     }
 
     /// Takes in a batch of an evaluation during training, where every structure has the same labels.

@@ -1,10 +1,10 @@
 //! Errors of predictions against reference values, and how much of the variation they explain.
 
 use dipm_train::ErrorSums;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Sums over pairs of a reference value and its prediction.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ErrorStatistics {
     errors: ErrorSums,
     /// Σ (predicted − reference)
@@ -45,6 +45,23 @@ impl ErrorStatistics {
         let difference = reference - self.mean;
         self.mean += difference / self.errors.count as f64;
         self.variation += difference * (reference - self.mean);
+    }
+
+    /// Takes in the pairs of other sums, as Chan, Golub and LeVeque, COMPSTAT 1982, 30.
+    pub fn merge(&mut self, other: &Self) {
+        if other.errors.count == 0 {
+            return;
+        }
+        let (count, others) = (self.errors.count as f64, other.errors.count as f64);
+        let share = others / (count + others);
+        let difference = other.mean - self.mean;
+        self.mean += difference * share;
+        self.variation += other.variation + difference * difference * count * share;
+        self.errors.merge(&other.errors);
+        self.signed += other.signed;
+        if other.largest.is_nan() || other.largest > self.largest {
+            self.largest = other.largest;
+        }
     }
 
     /// The means; `None` when nothing was compared.

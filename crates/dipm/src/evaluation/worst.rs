@@ -1,19 +1,20 @@
 //! The structures with the largest errors.
 
 use dipm_data::{Origin, element_symbol};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Structures kept.
 pub const NUM_WORST: usize = 20;
 
 /// The structures with the largest scores seen so far, the largest first; among equals the first seen.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Worst {
     entries: Vec<(f64, WorstStructure)>,
 }
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorstStructure {
     /// File and number.
     pub origin: Origin,
@@ -30,7 +31,7 @@ pub struct WorstStructure {
 }
 
 /// The atom of a structure whose force is worst.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct WorstAtom {
     /// Number in the structure, from 0.
     pub index: usize,
@@ -48,6 +49,13 @@ impl Worst {
         if place < NUM_WORST {
             self.entries.truncate(NUM_WORST - 1);
             self.entries.insert(place, (score, describe()));
+        }
+    }
+
+    /// Takes in the structures of another part of the data.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (score, structure) in other.entries {
+            self.consider(score, || structure);
         }
     }
 

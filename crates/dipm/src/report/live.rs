@@ -3,10 +3,11 @@
 use super::chart::grouped;
 use super::curves::Curves;
 use super::page::{Evaluated, Figure, Page, error_figures, replace};
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Collector, Evaluation};
 use dipm_data::Batch;
 use dipm_train::{
-    EvaluationRecord, Labels, MetricRecord, Observer, Pass, Predictions, Progress, TimedRecord,
+    EvaluationRecord, Labels, MetricRecord, Observer, Predictions, Progress, Ranks, RanksError,
+    TimedRecord,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,9 +37,8 @@ pub struct RunDescription {
 fn processes(count: usize) -> Option<String> {
     (count > 1).then(|| {
         format!(
-            "{count} processes trained together. Curves and tables of errors are of all of them; parity plots, errors by element \
-             and worst structures are of the validation and test structures of the first, every {count}th batch; time waited and \
-             memory are those of the first."
+            "{count} processes trained together. Curves, tables and charts of errors are of the structures of all of them; time \
+             waited and memory are those of the first."
         )
     })
 }
@@ -53,8 +53,8 @@ pub struct LiveReport {
     epoch: u64,
     /// Epoch and validation loss of the best model.
     best: Option<(u64, f64)>,
-    /// Of the pass that goes on.
-    current: Option<Evaluation>,
+    /// Of the evaluation that goes on.
+    current: Collector,
     /// Judged, but not yet known whether it is the best.
     pending: Option<(Evaluation, EvaluationRecord)>,
     /// Epoch and validation of the best model since this process began, or of the first that it judged.
@@ -74,7 +74,7 @@ impl LiveReport {
             curves: Curves::default(),
             epoch: 0,
             best: None,
-            current: None,
+            current: Collector::default(),
             pending: None,
             validation: None,
             test: None,
@@ -225,13 +225,15 @@ fn model_text(record: &EvaluationRecord) -> String {
 
 impl Observer for LiveReport {
     fn pass_started(&mut self, progress: &Progress) {
-        self.current = (progress.pass != Pass::Training).then(Evaluation::default);
+        self.current.pass_started(progress);
     }
 
     fn batch_evaluated(&mut self, batch: &Batch, labels: &Labels, predictions: &Predictions) {
-        if let Some(current) = &mut self.current {
-            current.add_batch(batch, labels, predictions);
-        }
+        self.current.batch_evaluated(batch, labels, predictions);
+    }
+
+    fn evaluation_done(&mut self, ranks: &mut dyn Ranks) -> Result<(), RanksError> {
+        self.current.evaluation_done(ranks)
     }
 
     fn record(&mut self, record: &MetricRecord) {
