@@ -190,6 +190,15 @@ impl ParamDtype {
         }
     }
 
+    /// Bytes of a parameter in a file.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F16 | Self::Bf16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+
     /// The nearest number that a file can hold.
     pub fn round(self, value: f64) -> f64 {
         match self {

@@ -25,6 +25,8 @@ pub const FORMAT: u32 = 1;
 pub const STATE: &str = "state.json";
 /// Name of the file with the tensors.
 pub const TENSORS: &str = "tensors.safetensors";
+/// Groups of tensors that every checkpoint has.
+const GROUPS: usize = 5;
 
 /// Where the run stands in the data: a checkpoint may lie between any two batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -262,7 +264,7 @@ impl<T: Real> Checkpoint<T> {
             let kept = Kept::new(&values, Some(directory));
             kept.unwrap_or(Kept::Memory(values))
         });
-        let num_groups = 5 + usize::from(accumulates) + usize::from(best.is_some());
+        let num_groups = GROUPS + usize::from(accumulates) + usize::from(best.is_some());
         let (expected, found) = (num_groups * layout.sizes().count(), tensors.len());
         if found != expected {
             let problem = format!(
@@ -290,6 +292,17 @@ impl<T: Real> Checkpoint<T> {
             state,
         })
     }
+}
+
+/// Bytes of the tensors of a checkpoint, nearly all of its size: of so many parameters, each of so many
+/// bytes; with accumulation of gradients, and with a best model.
+pub fn size_on_disk(
+    num_parameters: usize,
+    bytes: usize,
+    accumulates: bool,
+    has_best: bool,
+) -> usize {
+    (GROUPS + usize::from(accumulates) + usize::from(has_best)) * num_parameters * bytes
 }
 
 /// Reads the numbers and texts of the checkpoint in `directory`.
@@ -322,8 +335,12 @@ pub(crate) fn write_tensors<T: Real>(
             .map(move |(name, shape, values)| (format!("{group}.{name}"), Tensor { shape, values }))
     });
     let metadata = HashMap::from([("format".to_owned(), FORMAT.to_string())]);
+    // what the crate writes may be read by its owner alone, this file by whom the umask lets
+    let usual = File::create(path).and_then(|file| file.metadata());
+    let permissions = usual.map_err(TrainError::io("write", path))?.permissions();
     safetensors::serialize_to_file(tensors, Some(metadata), path)
         .map_err(|error| TrainError::io("write", path)(std::io::Error::other(error)))?;
+    fs::set_permissions(path, permissions).map_err(TrainError::io("write", path))?;
     sync(path)
 }
 

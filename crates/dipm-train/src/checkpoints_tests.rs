@@ -305,3 +305,15 @@ fn keys_that_exclude_each_other_are_refused() {
         );
     }
 }
+
+/// A group that shares a directory can read all of a checkpoint or nothing.
+#[cfg(unix)]
+#[test]
+fn both_files_may_be_read_by_the_same_people() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let checkpoints = saved(directory.path(), [1]);
+    let path = checkpoints.path(DataPosition { epoch: 1, batch: 0 });
+    let mode = |name: &str| path.join(name).metadata().unwrap().permissions().mode();
+    assert_eq!(mode(TENSORS), mode(STATE));
+}

@@ -1,4 +1,8 @@
-//! What the process has used.
+//! What the process has used, and what is left for it.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// User and system time of all threads so far, in seconds.
 pub fn cpu_seconds() -> f64 {
@@ -59,6 +63,21 @@ pub fn available_memory_mib() -> Option<f64> {
     let [of_system, group] = [of_system, group].map(|shared| Some(shared? / shares));
     let limits = [of_system, group, address_space].into_iter().flatten();
     limits.map(|mib| mib.max(0.0)).min_by(f64::total_cmp)
+}
+
+/// What this user can still write to the file system of a path, or of the nearest directory above it that
+/// is there, in MiB; `None` where the system does not say.
+pub fn free_disk_mib(path: &Path) -> Option<f64> {
+    let path = std::path::absolute(path).ok()?;
+    let directory = path.ancestors().find(|path| path.is_dir())?;
+    let name = CString::new(directory.as_os_str().as_bytes()).ok()?;
+    // SAFETY: an all-zero statvfs is a valid value, and both pointers are valid for the call.
+    let (status, found) = unsafe {
+        let mut found: libc::statvfs = std::mem::zeroed();
+        let status = libc::statvfs(name.as_ptr(), &mut found);
+        (status, found)
+    };
+    (status == 0).then(|| found.f_bavail as f64 * found.f_frsize as f64 / 1048576.0)
 }
 
 /// The number of a line `NAME 123 kB`, in MiB.

@@ -172,9 +172,7 @@ mod mpi {
     fn parity_marks(directory: &Path) -> Vec<usize> {
         let page = std::fs::read_to_string(directory.join("run/report.html")).unwrap();
         let charts = page.split("<svg").skip(1);
-        charts
-            .map(|chart| chart.matches("h0").count())
-            .collect()
+        charts.map(|chart| chart.matches("h0").count()).collect()
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub enum Subject {
     AtomicEnergies,
     /// Neighbours within the cutoff.
     Neighbors,
+    /// What training writes, and the room for it.
+    Disk,
     /// Time and memory of training.
     Cost,
 }
@@ -65,6 +67,7 @@ impl fmt::Display for Subject {
             Self::Elements => "elements",
             Self::AtomicEnergies => "atomic energies",
             Self::Neighbors => "neighbours",
+            Self::Disk => "disk",
             Self::Cost => "cost",
         })
     }

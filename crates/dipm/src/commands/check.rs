@@ -14,18 +14,15 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let mut datasets = Datasets::open(&config.dataset)?;
     datasets.check()?;
     print!("{}", datasets.prepared.report);
-    if let Some(finding) = cost::of_parameters(&config.model.config, &config, &datasets)? {
-        print!("{}", finding.paragraph());
-        return refuse_errors(&[finding]);
-    }
+    let of_parameters = cost::of_parameters(&config, &datasets)?;
+    print_all(&of_parameters);
+    refuse_errors(&of_parameters)?;
     let model = new_model(&config, &datasets)?;
     let costs = match config.train.dtype.is_double() {
         true => probe::<f64>(model, &config, &datasets)?,
         false => probe::<f32>(model, &config, &datasets)?,
     };
-    costs
-        .iter()
-        .for_each(|finding| print!("{}", finding.paragraph()));
+    print_all(&costs);
     let mut findings = datasets.prepared.report.findings;
     findings.extend(costs);
     refuse_errors(&findings)?;
@@ -41,6 +38,13 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
 fn count(n: usize, what: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{n} {what}{plural}")
+}
+
+/// Prints findings, a paragraph each.
+pub(super) fn print_all(findings: &[Finding]) {
+    findings
+        .iter()
+        .for_each(|finding| print!("{}", finding.paragraph()));
 }
 
 /// Fails where a finding cannot be right.

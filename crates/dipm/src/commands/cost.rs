@@ -1,11 +1,11 @@
 //! What training will cost in memory and time, as far as it can be known before the first step.
 
-use super::Failure;
+use super::{Failure, disk};
 use crate::datasets::Datasets;
 use crate::resources::{available_memory_mib, peak_memory_mib};
 use crate::run_config::RunConfig;
 use dipm_data::{Batch, Finding, Subject};
-use dipm_models::{ModelConfig, NoiseKey};
+use dipm_models::NoiseKey;
 use dipm_train::{Objective, Real, TrainError, TrainingStep, memory::resident_mib};
 use std::time::Instant;
 
@@ -20,17 +20,22 @@ const COPIES: f64 = 5.0;
 const ADVICE: &str =
     "lower `batch_size`, set `max_n_edge`, take `dtype: bfloat16`, or choose a smaller model";
 
-/// What cannot fit for the number of parameters alone, found before any of them takes memory.
+/// What follows from the number of parameters alone, found before any of them takes memory: the size of what
+/// is written, and whether memory is too small.
 ///
 /// # Errors
 /// Options that make no model.
-pub(super) fn of_parameters(
-    config: &ModelConfig,
-    run: &RunConfig,
-    datasets: &Datasets,
-) -> Result<Option<Finding>, Failure> {
-    let parameters = config.build(datasets.info())?.parameters();
+pub(super) fn of_parameters(run: &RunConfig, datasets: &Datasets) -> Result<Vec<Finding>, Failure> {
+    let parameters = run.model.config.build(datasets.info())?.parameters();
     let count: usize = parameters.iter().map(|parameter| parameter.len()).sum();
+    let has_validation = datasets.prepared.valid.is_some();
+    let mut findings = vec![disk::finding(run, count, has_validation)];
+    findings.extend(memory_of_parameters(count, run, datasets));
+    Ok(findings)
+}
+
+/// An error where memory is too small for the parameters alone.
+fn memory_of_parameters(count: usize, run: &RunConfig, datasets: &Datasets) -> Option<Finding> {
     let trained = if run.train.dtype.is_double() {
         8.0
     } else {
@@ -39,14 +44,14 @@ pub(super) fn of_parameters(
     let copies = 1.0 + COPIES + extra_copies(run, datasets);
     let needed = count as f64 * copies * trained / MIB;
     let available = available_memory_mib().filter(|available| needed > *available);
-    Ok(available.map(|available| {
+    available.map(|available| {
         let what = format!(
             "{count} parameters with their gradient, moments and averages need {needed:.0} MiB of memory, {available:.0} MiB are \
              available"
         );
         let advice = "choose a smaller model (fewer layers or channels, for UMA also fewer experts), or a machine with more memory";
         too_large(what, advice)
-    }))
+    })
 }
 
 /// Copies of the parameters that only some runs have: the accumulated gradient, and without a results

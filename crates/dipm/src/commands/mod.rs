@@ -5,6 +5,7 @@ mod check;
 mod cost;
 mod debug_batch;
 mod derivatives;
+mod disk;
 mod evaluate;
 mod guidance;
 mod predict;
@@ -41,7 +42,7 @@ pub enum Failure {
     Train(#[from] TrainError),
     /// The check before training found what cannot be right.
     #[error(
-        "this cannot be right, see the {0} above marked `error`; correct what they say, or train all the same with \
+        "this cannot be right, see the {0} above marked `error`; correct what is said there, or train all the same with \
              --ignore-findings"
     )]
     Findings(String),

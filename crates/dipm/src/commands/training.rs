@@ -57,12 +57,12 @@ fn run_in(
     if !args.ignore_findings {
         check::refuse_errors(&datasets.prepared.report.findings)?;
     }
-    let too_many = cost::of_parameters(&config.model.config, config, &datasets)?;
-    if let Some(finding) = too_many.filter(|_| !args.ignore_findings) {
-        if job.is_first() {
-            print!("{}", finding.paragraph());
-        }
-        return check::refuse_errors(&[finding]);
+    let of_parameters = cost::of_parameters(config, &datasets)?;
+    if job.is_first() {
+        check::print_all(&of_parameters);
+    }
+    if !args.ignore_findings {
+        check::refuse_errors(&of_parameters)?;
     }
     let model = new_model(config, &datasets)?;
     let run = Run {
@@ -183,9 +183,7 @@ fn train<T: Real + dipm_models::Real>(run: &Run<'_>, mut model: Model) -> Result
     let anyway = args.ignore_findings;
     let findings = cost::of_training(&mut objective, &parameters, config, datasets, anyway)?;
     if job.is_first() {
-        findings
-            .iter()
-            .for_each(|finding| print!("{}", finding.paragraph()));
+        check::print_all(&findings);
     }
     check::refuse_errors(&findings)?;
     let threads = rayon::current_num_threads();

@@ -1,4 +1,5 @@
-//! Runs that do not fit into memory are refused before they take it. The limit is that of the shell.
+//! Runs that do not fit into memory or onto the disk are refused before they take either. The limit of memory is that
+//! of the shell.
 
 #![cfg(target_os = "linux")]
 
@@ -87,4 +88,35 @@ fn batches_that_are_too_large_are_refused_before_the_first_step() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(directory.path().join("model.safetensors").exists());
+}
+
+#[test]
+fn more_checkpoints_than_the_disk_holds_are_refused_before_any_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("train.yaml");
+    write(directory.path(), "num_layers: 1", 4);
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    let with = |num_epochs: &str, kept: &str| {
+        let yaml = yaml.replace("num_epochs: 1\n", &format!("num_epochs: {num_epochs}\n"));
+        let keys = format!("  local_model_output_dir: run\n  max_checkpoints_to_keep: {kept}\n");
+        std::fs::write(&path, yaml + &keys).unwrap();
+    };
+    with("1000000000", "1000000000");
+    for out in refusals(directory.path(), 1500) {
+        assert!(
+            out.contains("error: disk: a checkpoint takes 3.7 MiB, 1000000000 are kept;"),
+            "{out}"
+        );
+        assert!(out.contains("lower `max_checkpoints_to_keep`"), "{out}");
+    }
+    assert!(!directory.path().join("run").exists());
+    // no more checkpoints than epochs, and what is said is what is written
+    with("1", "1000000000");
+    let output = within(directory.path(), 1500, "train");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{out}");
+    let file = directory.path().join("run/model/1/tensors.safetensors");
+    let mib = file.metadata().unwrap().len() as f64 / 1048576.0;
+    let said = format!("disk: a checkpoint takes {mib:.1} MiB, 1 is kept;");
+    assert!(out.contains(&said), "{said}\n{out}");
 }
