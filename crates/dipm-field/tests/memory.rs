@@ -185,3 +185,46 @@ fn values_in_16_bits_take_half_the_memory_and_differ_by_rounding() {
         );
     }
 }
+
+/// Sums over the edges of each atom and over all edges, which one group makes, and what is stored after them.
+fn both_sums() -> Executor<f64> {
+    let graph = Graph::new();
+    let x = graph.input("x", Space::Edges, &[32]);
+    let y = x.contract(graph.input("w", Space::Const, &[32, 64])).silu();
+    let by_atom = y.sum(Map::Receiver);
+    let all = y.sum(Map::All(Space::Edges));
+    let later = (by_atom * by_atom).sum(Map::All(Space::Atoms));
+    let outputs = [("by_atom", by_atom), ("all", all), ("later", later)];
+    Executor::new(Plan::new(&graph, &outputs))
+}
+
+/// Partial sums are kept for each of some tiles, and tiles end where receivers do. So their number is another for
+/// other receivers of as many edges, and there must be room for them.
+#[test]
+fn there_is_room_for_all_partial_sums_when_only_the_receivers_change() {
+    let (edges, atoms) = (2048, 512);
+    let numbers = |count: usize| -> Vec<f64> {
+        let number = |i: usize| ((i * 37 % 101) as f64 - 50.0) * 0.01;
+        (0..count).map(number).collect()
+    };
+    let (x, w) = (numbers(edges * 32), numbers(32 * 64));
+    // all edges at one atom, and four at each
+    let receivers = [vec![7; edges], (0..edges as u32).map(|e| e / 4).collect()];
+    let outputs = |executor: &mut Executor<f64>, receivers: &[u32]| {
+        let bindings = Bindings::new()
+            .rows(Space::Edges, edges)
+            .rows(Space::Atoms, atoms)
+            .map(Map::Receiver, receivers)
+            .input("x", &x)
+            .input("w", &w);
+        executor.run(&bindings).unwrap();
+        ["by_atom", "all", "later"].map(|name| executor.output(name).to_vec())
+    };
+    on_one_thread(|| {
+        let mut executor = both_sums();
+        for receivers in &receivers {
+            let expected = outputs(&mut both_sums(), receivers);
+            assert!(outputs(&mut executor, receivers) == expected);
+        }
+    });
+}

@@ -33,7 +33,7 @@ pub enum Command {
     /// Reads the sections `model`, `dataset` and `train`, checks configuration and data before the first step,
     /// trains, tests, and saves the best model. Exit code 2 for a wrong configuration, 1 for a run that failed.
     Train(TrainArgs),
-    /// Check configuration and data, and predict time and memory, without training
+    /// Check configuration and data, and predict time, memory and disk space, without training
     ///
     /// Looks for wrong units, signs, outliers, duplicates, missing elements and neighbours. `dipm train` does the same
     /// before its first step. Exit code 1 where something cannot be right.

@@ -31,7 +31,7 @@ pub use kernels::{InstructionSet, Scalar};
 pub use lanes::Number;
 use parallel::{Context, StageRun};
 pub use profile::GroupProfile;
-use stage::{ROW_UNIT, Stage, chunks, tile_ranges};
+use stage::{ROW_UNIT, Stage, TileRange, chunks, tile_ranges};
 use tile::Workspace;
 
 /// Offset of what does not lie in the arena.
@@ -51,8 +51,9 @@ pub struct Executor<T> {
     offsets: Vec<usize>,
     /// Values that the caller keeps, in order of their numbers.
     outside: Vec<usize>,
-    /// Rows of each space that `offsets` was made for.
+    /// Rows of each space that `offsets` was made for, and the partial sums of each stage.
     rows: Vec<(Space, usize)>,
+    partial_sums: Vec<usize>,
     accumulator_offsets: Vec<usize>,
     workspaces: Vec<Workspace<T>>,
     kernel_scratch: usize,
@@ -112,6 +113,7 @@ impl<T: Scalar> Executor<T> {
             arena: Arena::new(),
             outside: vec![],
             rows: vec![],
+            partial_sums: vec![],
             workspaces: vec![],
             kernel_scratch,
             time_steps: false,
@@ -168,9 +170,11 @@ impl<T: Scalar> Executor<T> {
         }
         outside.sort_by_key(|output| output.0);
         let is_known = outside.iter().map(|output| &output.0).eq(&self.outside);
-        if self.rows != bound.rows || !is_known {
+        let cuts = self.cuts(&bound);
+        let sums = self.partial_sums(&cuts);
+        if self.rows != bound.rows || self.partial_sums != sums || !is_known {
             self.outside = outside.iter().map(|output| output.0).collect();
-            let length = self.lay_out(&bound);
+            let length = self.lay_out(&bound.rows, sums);
             self.arena.reserve(length);
             self.rows.clone_from(&bound.rows);
         }
@@ -210,10 +214,15 @@ impl<T: Scalar> Executor<T> {
             at => unsafe { arena.add(at) },
         }));
         let mut stages = vec![];
-        for (stage, &at) in self.stages.iter().zip(&self.accumulator_offsets) {
-            let both = stage.strips(&bound.rows).into_iter().chain([stage]);
-            // SAFETY: lay_out gave room to the accumulators of every stage in the arena.
-            stages.extend(both.map(|stage| unsafe { StageRun::new(stage, &bound, arena.add(at)) }));
+        for (number, (stage, tiles)) in self.stages.iter().zip(cuts).enumerate() {
+            if let Some(strips) = stage.strips(&bound.rows) {
+                let tiles = tile_ranges(strips, size_of::<T>(), &bound);
+                // SAFETY: strips have no accumulators.
+                stages.push(unsafe { StageRun::new(strips, tiles, std::ptr::null_mut()) });
+            }
+            let at = self.accumulator_offsets[number];
+            // SAFETY: lay_out gave room in the arena to the accumulators of every stage, for these tiles.
+            stages.push(unsafe { StageRun::new(stage, tiles, arena.add(at)) });
         }
         let context = Context {
             bases: &bases,
@@ -301,10 +310,10 @@ impl<T: Scalar> Executor<T> {
         self.outside = outside.collect();
         self.outside.sort_unstable();
         self.outside.dedup();
-        let stored = self.lay_out(&bound);
+        let cuts = self.cuts(&bound);
+        let stored = self.lay_out(&bound.rows, self.partial_sums(&cuts));
         self.rows.clear();
-        let scratch = self.stages.iter().map(|stage| {
-            let tiles = tile_ranges(stage, size_of::<T>(), &bound);
+        let scratch = self.stages.iter().zip(&cuts).map(|(stage, tiles)| {
             let rows = tiles.iter().map(|tile| tile.rows).max().unwrap_or(0);
             stage.scratch_width * rows.next_multiple_of(ROW_UNIT)
         });
@@ -313,16 +322,33 @@ impl<T: Scalar> Executor<T> {
         Ok((stored + workspace * threads) * size_of::<T>())
     }
 
-    /// Gives every stored value its place in an arena for new row counts, whose length is returned.
-    fn lay_out(&mut self, bound: &bind::Bound<T>) -> usize {
+    /// The tiles of every stage.
+    fn cuts(&self, bound: &bind::Bound<T>) -> Vec<Vec<TileRange>> {
+        let stages = self.stages.iter();
+        let cut = |stage| tile_ranges(stage, size_of::<T>(), bound);
+        stages.map(cut).collect()
+    }
+
+    /// Numbers in the partial sums of every stage that is cut so. They depend on the tiles, and these where a
+    /// stage sums by receiver on the receivers, not on the row counts alone.
+    fn partial_sums(&self, cuts: &[Vec<TileRange>]) -> Vec<usize> {
+        let stages = self.stages.iter().zip(cuts);
+        stages
+            .map(|(stage, tiles)| stage.accumulators * chunks(stage, tiles))
+            .collect()
+    }
+
+    /// Gives every stored value and every stage's partial sums their place in an arena, whose length is
+    /// returned.
+    fn lay_out(&mut self, rows: &[(Space, usize)], partial_sums: Vec<usize>) -> usize {
         let values = &self.plan.program.values;
         let mut ranges = Ranges::default();
-        let size = |value: usize| rows_of(&bound.rows, values[value].space) * values[value].slots();
+        let size = |value: usize| rows_of(rows, values[value].space) * values[value].slots();
         let strip_size = |value: usize| self.strips[value - values.len()];
         self.offsets[values.len()..].fill(ELSEWHERE);
         for (number, stage) in self.stages.iter().enumerate() {
             let strips = stage
-                .strips(&bound.rows)
+                .strips(rows)
                 .map_or(&[][..], |strips| &strips.allocate);
             for &value in strips {
                 self.offsets[value] = ranges.take(strip_size(value));
@@ -333,8 +359,7 @@ impl<T: Scalar> Executor<T> {
                     Err(_) => ranges.take(size(value)),
                 };
             }
-            let tiles = tile_ranges(stage, size_of::<T>(), bound);
-            let sums = stage.accumulators * chunks(stage, &tiles);
+            let sums = partial_sums[number];
             self.accumulator_offsets[number] = ranges.take(sums);
             ranges.give_back(self.accumulator_offsets[number], sums);
             for &value in strips {
@@ -344,6 +369,7 @@ impl<T: Scalar> Executor<T> {
                 ranges.give_back(self.offsets[value], size(value));
             }
         }
+        self.partial_sums = partial_sums;
         ranges.end
     }
 }

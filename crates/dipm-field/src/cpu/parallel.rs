@@ -8,7 +8,7 @@
 use super::bind::Bound;
 use super::kernels::Run;
 use super::lanes::Number;
-use super::stage::{ROW_UNIT, Stage, TileRange, chunks, tile_ranges};
+use super::stage::{ROW_UNIT, Stage, TileRange, chunks};
 use super::tile::{Tile, Workspace};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -45,9 +45,8 @@ unsafe impl<T: Sync> Sync for StageRun<'_, T> {}
 
 impl<'a, T: Number> StageRun<'a, T> {
     /// # Safety
-    /// `accumulators` must point to memory for all chunks of the stage.
-    pub unsafe fn new(stage: &'a Stage, bound: &Bound<T>, accumulators: *mut T) -> Self {
-        let tiles = tile_ranges(stage, size_of::<T>(), bound);
+    /// `accumulators` must point to memory for those of all chunks that the tiles of the stage make.
+    pub unsafe fn new(stage: &'a Stage, tiles: Vec<TileRange>, accumulators: *mut T) -> Self {
         let largest = tiles.iter().map(|tile| tile.rows).max().unwrap_or(0);
         Self {
             stage,

@@ -25,9 +25,11 @@ pub(super) fn finding(config: &RunConfig, num_parameters: usize, has_validation:
     let checkpoint =
         size_on_disk(num_parameters, trained, accumulates, has_validation) as f64 / MIB;
     // the oldest goes only after the newest has come, beside it there may be one from within an epoch
-    let kept =
-        (section.checkpoints.max_checkpoints_to_keep as u64).min(section.training.num_epochs);
-    let at_a_time = kept + 1 + u64::from(section.checkpoints.checkpoint_interval_minutes.is_some());
+    let [kept, whole] = [0, 1].map(|more| {
+        let most = section.checkpoints.max_checkpoints_to_keep as u64 + more;
+        most.min(section.training.num_epochs)
+    });
+    let at_a_time = whole + u64::from(section.checkpoints.checkpoint_interval_minutes.is_some());
     // the best model also lies in a file without a name
     let best = if has_validation {
         (num_parameters * trained) as f64 / MIB
