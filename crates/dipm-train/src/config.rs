@@ -49,6 +49,11 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
+    /// Whether an update takes more than one batch, whose gradients are then kept.
+    pub fn accumulates(&self) -> bool {
+        self.num_gradient_accumulation_steps > 1
+    }
+
     /// Checks every range.
     ///
     /// # Errors

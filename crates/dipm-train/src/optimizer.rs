@@ -94,7 +94,7 @@ impl<T: Real> Optimizer<T> {
                 micro_steps: 0,
                 updates: 0,
                 num_accumulated: 0,
-                accumulated: if num_accumulation > 1 {
+                accumulated: if config.accumulates() {
                     zeros()
                 } else {
                     Vec::new()

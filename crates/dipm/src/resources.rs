@@ -4,6 +4,9 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// Bytes of a MiB.
+pub const MIB: f64 = 1048576.0;
+
 /// User and system time of all threads so far, in seconds.
 pub fn cpu_seconds() -> f64 {
     let mut time = libc::timespec {
@@ -29,7 +32,7 @@ pub fn peak_memory_mib() -> f64 {
     };
     // kilobytes on Linux, bytes on macOS
     let per_mib = if cfg!(target_os = "macos") {
-        1048576.0
+        MIB
     } else {
         1024.0
     };
@@ -77,7 +80,7 @@ pub fn free_disk_mib(path: &Path) -> Option<f64> {
         let status = libc::statvfs(name.as_ptr(), &mut found);
         (status, found)
     };
-    (status == 0).then(|| found.f_bavail as f64 * found.f_frsize as f64 / 1048576.0)
+    (status == 0).then(|| found.f_bavail as f64 * found.f_frsize as f64 / MIB)
 }
 
 /// The number of a line `NAME 123 kB`, in MiB.
@@ -105,7 +108,7 @@ fn of_group(text: &str, read: &dyn Fn(&str) -> Option<String>) -> Option<f64> {
         line.trim().parse::<f64>().ok()
     });
     let used = number("memory.current")? - files.unwrap_or(0.0);
-    Some((number("memory.max")? - used) / 1048576.0)
+    Some((number("memory.max")? - used) / MIB)
 }
 
 /// `ulimit -v`, in MiB; `None` without a limit.
@@ -116,8 +119,7 @@ fn address_space_mib() -> Option<f64> {
     };
     // SAFETY: the pointer is valid for the call.
     let status = unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
-    (status == 0 && limit.rlim_cur != libc::RLIM_INFINITY)
-        .then_some(limit.rlim_cur as f64 / 1048576.0)
+    (status == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as f64 / MIB)
 }
 
 #[cfg(test)]

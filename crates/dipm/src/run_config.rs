@@ -162,6 +162,11 @@ impl ComputeType {
         }
     }
 
+    /// Bytes of a number that operations are done with.
+    pub fn bytes(self) -> usize {
+        if self.is_double() { 8 } else { 4 }
+    }
+
     /// Whether operations are done in 64 bits.
     pub fn is_double(self) -> bool {
         self == ComputeType::F64

@@ -4,7 +4,7 @@ use super::{Failure, overrides, training::new_model};
 use crate::cli::BenchArgs;
 use crate::config;
 use crate::datasets::Datasets;
-use crate::resources::{cpu_seconds, peak_memory_mib};
+use crate::resources::{MIB, cpu_seconds, peak_memory_mib};
 use crate::run_config::RunConfig;
 use dipm_data::Batch;
 use dipm_models::{Mode, Model, NoiseKey, Predictor};
@@ -190,7 +190,7 @@ fn bench<T: Real + dipm_models::Real>(
             "atoms_per_s": atoms_per_second,
             "first_step_s": first_step,
             "peak_rss_mib": peak,
-            "executor_mib": executor_bytes as f64 / 1048576.0,
+            "executor_mib": executor_bytes as f64 / MIB,
             "instruction_set": format!("{:?}", step.objective.executor().instruction_set()),
             "shares": shares,
             "groups": groups,
@@ -217,7 +217,7 @@ fn bench<T: Real + dipm_models::Real>(
         );
         println!(
             "peak memory {peak:.0} MiB, of which the training step {:.0} MiB",
-            executor_bytes as f64 / 1048576.0
+            executor_bytes as f64 / MIB
         );
         for (kind, seconds) in &operations {
             println!("  {kind:14} {:5.1} %", 100.0 * seconds / total);

@@ -2,7 +2,7 @@
 
 use super::{Failure, disk};
 use crate::datasets::Datasets;
-use crate::resources::{available_memory_mib, peak_memory_mib};
+use crate::resources::{MIB, available_memory_mib, peak_memory_mib};
 use crate::run_config::RunConfig;
 use dipm_data::{Batch, Finding, Subject};
 use dipm_models::NoiseKey;
@@ -13,7 +13,6 @@ use std::time::Instant;
 const TRIED: usize = 4;
 /// A step that takes longer is not repeated, in seconds.
 const LONG_STEP: f64 = 5.0;
-const MIB: f64 = 1048576.0;
 /// Copies of the parameters beside those that are trained: gradient, three moments, average. What is judged
 /// takes the place of the gradient.
 const COPIES: f64 = 5.0;
@@ -36,13 +35,8 @@ pub(super) fn of_parameters(run: &RunConfig, datasets: &Datasets) -> Result<Vec<
 
 /// An error where memory is too small for the parameters alone.
 fn memory_of_parameters(count: usize, run: &RunConfig, datasets: &Datasets) -> Option<Finding> {
-    let trained = if run.train.dtype.is_double() {
-        8.0
-    } else {
-        4.0
-    };
     let copies = 1.0 + COPIES + extra_copies(run, datasets);
-    let needed = count as f64 * copies * trained / MIB;
+    let needed = copies * (count * run.train.dtype.bytes()) as f64 / MIB;
     let available = available_memory_mib().filter(|available| needed > *available);
     available.map(|available| {
         let what = format!(
@@ -57,7 +51,7 @@ fn memory_of_parameters(count: usize, run: &RunConfig, datasets: &Datasets) -> O
 /// Copies of the parameters that only some runs have: the accumulated gradient, and without a results
 /// directory, which only the first process has, the best model.
 fn extra_copies(run: &RunConfig, datasets: &Datasets) -> f64 {
-    let accumulates = run.train.optimizer.num_gradient_accumulation_steps > 1;
+    let accumulates = run.train.optimizer.accumulates();
     let directory = &run.train.checkpoints.local_model_output_dir;
     let keeps_best = directory.is_none() || datasets.shard.index > 0;
     f64::from(u8::from(accumulates) + u8::from(keeps_best))

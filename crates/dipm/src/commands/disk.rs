@@ -1,12 +1,10 @@
 //! What training will write, and whether there is room for it.
 
-use crate::resources::free_disk_mib;
+use crate::resources::{MIB, free_disk_mib};
 use crate::run_config::RunConfig;
 use dipm_data::{Finding, Severity, Subject};
 use dipm_train::checkpoint::size_on_disk;
 use std::path::Path;
-
-const MIB: f64 = 1048576.0;
 
 /// The size of checkpoints and of the model, as an error where the file system of either is too full.
 pub(super) fn finding(config: &RunConfig, num_parameters: usize, has_validation: bool) -> Finding {
@@ -20,8 +18,8 @@ pub(super) fn finding(config: &RunConfig, num_parameters: usize, has_validation:
             "",
         );
     };
-    let trained = if section.dtype.is_double() { 8 } else { 4 };
-    let accumulates = section.optimizer.num_gradient_accumulation_steps > 1;
+    let trained = section.dtype.bytes();
+    let accumulates = section.optimizer.accumulates();
     let checkpoint =
         size_on_disk(num_parameters, trained, accumulates, has_validation) as f64 / MIB;
     // the oldest goes only after the newest has come, beside it there may be one from within an epoch

@@ -3,7 +3,7 @@
 use super::dense::dense_row;
 use super::{Body, Factor, ProductProgram, Reduction, Sum};
 use crate::cpu::lanes::{Lanes, Number, sealed::Float};
-use crate::cpu::view::{View, load_vectors, store_vectors};
+use crate::cpu::view::{self, View, load_vectors, store_vectors};
 
 /// The rows of the operands that are multiplied.
 #[derive(Clone, Copy)]
@@ -393,30 +393,18 @@ unsafe fn dot_products<L: Lanes, const K: usize>(
             let n = channels - c;
             let mut y = L::splat(L::T::ONE);
             if let [first, rest @ ..] = &reduction.outer[..] {
-                y = load_some::<L>(outer[0].add(first + c), n);
+                y = view::load::<L>(outer[0].add(first + c), 1, n);
                 for (offset, row) in rest.iter().zip(&outer[1..]) {
-                    y = L::mul(y, load_some::<L>(row.add(offset + c), n));
+                    y = L::mul(y, view::load::<L>(row.add(offset + c), 1, n));
                 }
             }
             for k in 0..K {
-                sums[k] = L::fma(load_some::<L>(rows[k].add(c), n), y, sums[k]);
+                sums[k] = L::fma(view::load::<L>(rows[k].add(c), 1, n), y, sums[k]);
             }
             c += L::N;
         }
         let mut result = [L::splat(L::T::ZERO); 8];
         result[..K].copy_from_slice(&sums);
         result
-    }
-}
-
-/// A vector, or the `n` numbers that are left.
-#[inline(always)]
-unsafe fn load_some<L: Lanes>(p: *const L::T, n: usize) -> L::V {
-    unsafe {
-        if n >= L::N {
-            L::load(p)
-        } else {
-            L::load_part(p, n)
-        }
     }
 }
